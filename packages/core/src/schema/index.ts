@@ -1,0 +1,21 @@
+export {
+  type Feature,
+  featureSchema,
+  type Regions,
+  regionsSchema,
+  type ScorerConfig,
+  type Split,
+  scorerConfigSchema,
+  splitSchema,
+} from './scorer.js';
+export {
+  SHARD_FORMAT,
+  SHARD_VERSION,
+  type ShardMetadata,
+  type ShardOrigin,
+  type Storage,
+  shardMetadataSchema,
+  storageSchema,
+} from './shard.js';
+export { type StepRecord, stepRecordSchema } from './step-record.js';
+export { type Trace, traceSchema } from './trace.js';
