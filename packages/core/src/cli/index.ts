@@ -1,0 +1,4 @@
+export { EXIT } from './exit.js';
+export { parseOptions } from './options.js';
+export type { OnProgress, Progress } from './progress.js';
+export { type Command, type CommandContext, type CommandResult, type Log, type Program, runCli } from './run-cli.js';

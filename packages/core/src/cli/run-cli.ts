@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import pc from 'picocolors';
+import yargs, { type Argv, type Options } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { ScorerError } from '../errors/index.js';
+import { describeFailure, EXIT } from './exit.js';
+import { normaliseFlags } from './options.js';
+import { createProgressDisplay, type OnProgress, type ProgressDisplay } from './progress.js';
+
+export interface Log {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+/** What a command is given beside its options. */
+export interface CommandContext {
+  /** Aborted by the first SIGINT or SIGTERM; the command then stops cleanly. */
+  signal: AbortSignal;
+  /** To stderr; silent with `--quiet`, warnings excepted. */
+  log: Log;
+  onProgress: OnProgress;
+}
+
+/** A command's result, printed once on stdout: `json` with `--json`, else `text`. */
+export interface CommandResult {
+  json: object;
+  text: string;
+}
+
+export interface Command {
+  name: string;
+  describe: string;
+  /** Runs when no command is named. */
+  isDefault?: boolean;
+  /** Keys in kebab-case. */
+  options: Record<string, Options>;
+  positionals?: readonly { name: string; describe: string; array?: true }[];
+  examples?: readonly (readonly [command: string, explanation: string])[];
+  run(args: Readonly<Record<string, unknown>>, context: CommandContext): Promise<CommandResult>;
+}
+
+export interface Program {
+  name: string;
+  describe: string;
+  /** `import.meta.url` of the package's cli file, one folder below its package.json. */
+  packageUrl: string;
+  commands: readonly Command[];
+}
+
+const COMMON_OPTIONS: Record<string, Options> = {
+  json: { type: 'boolean', default: false, describe: 'Print the result as one JSON object' },
+  quiet: { type: 'boolean', default: false, describe: 'No progress, no notes' },
+  verbose: { type: 'boolean', default: false, describe: 'Print the stack of an error' },
+};
+
+/** Runs the command line of this process to its end and sets `process.exitCode` (see `EXIT`). */
+export async function runCli(program: Program): Promise<void> {
+  // A reader such as `head` may close the pipe early; that is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  process.exitCode = await execute(program, normaliseFlags(hideBin(process.argv)));
+}
+
+async function execute(program: Program, argv: string[]): Promise<number> {
+  const stop = stopOnSignal();
+  const verbose = argv.includes('--verbose');
+  try {
+    await parser(program, argv, stop.signal).parseAsync();
+    return EXIT.done;
+  } catch (thrown) {
+    if (stop.exitCode !== undefined) {
+      process.stderr.write('stopped; the same command run again goes on from here\n');
+      return stop.exitCode;
+    }
+    const { exitCode, line } = describeFailure(thrown);
+    process.stderr.write(`${line}\n`);
+    if (verbose && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);
+    return exitCode;
+  } finally {
+    stop.dispose();
+  }
+}
+
+function parser(program: Program, argv: string[], signal: AbortSignal): Argv {
+  const initial = yargs(argv)
+    .scriptName(program.name)
+    .usage(`$0 [command]\n\n${program.describe}`)
+    .parserConfiguration({ 'duplicate-arguments-array': false })
+    .options(COMMON_OPTIONS)
+    .version(packageVersion(program.packageUrl))
+    .alias({ help: 'h', version: 'v' })
+    .wrap(Math.min(process.stdout.columns ?? 100, 100))
+    .strict()
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? usageError(message);
+    });
+  const complete = program.commands.reduce((cli, command) => addCommand(cli, command, signal), initial);
+  const hasDefault = program.commands.some((command) => command.isDefault);
+  return hasDefault ? complete : complete.demandCommand(1, 'a command is needed');
+}
+
+function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
+  const positionals = command.positionals ?? [];
+  const usage = positionals.map(({ name, array }) => (array ? `<${name}..>` : `<${name}>`));
+  const names = [[command.name, ...usage].join(' '), ...(command.isDefault ? ['$0'] : [])];
+  return cli.command(
+    names,
+    command.describe,
+    (builder) => {
+      for (const { name, describe, array } of positionals) {
+        builder.positional(name, { describe, type: 'string', ...(array && { array }) });
+      }
+      return builder.options(command.options).example((command.examples ?? []).map(([text, why]) => [text, why]));
+    },
+    async (args) => {
+      const display = args.quiet ? undefined : createProgressDisplay(process.stderr);
+      try {
+        const result = await command.run(args, {
+          signal,
+          log: createLog(display),
+          onProgress: display?.show ?? ignore,
+        });
+        display?.close();
+        process.stdout.write(`${args.json ? JSON.stringify(result.json) : result.text}\n`);
+      } finally {
+        display?.close();
+      }
+    },
+  );
+}
+
+function createLog(display: ProgressDisplay | undefined): Log {
+  const { yellow } = pc.createColors(process.stderr.isTTY && pc.isColorSupported);
+  const write = display?.line ?? ((text: string) => void process.stderr.write(`${text}\n`));
+  return {
+    info: (message) => display?.line(message),
+    warn: (message) => write(`${yellow('warning')}: ${message}`),
+  };
+}
+
+/** The first signal asks for a clean stop; a second one ends the process at once. */
+function stopOnSignal(): { signal: AbortSignal; readonly exitCode: number | undefined; dispose(): void } {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  const on = (code: number) => (): void => {
+    if (exitCode !== undefined) process.exit(code);
+    exitCode = code;
+    controller.abort();
+  };
+  const onInterrupt = on(EXIT.interrupted);
+  const onTerminate = on(EXIT.terminated);
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
+  return {
+    signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    dispose: () => void process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate),
+  };
+}
+
+function usageError(message: string): ScorerError {
+  return new ScorerError({ code: 'USAGE', kind: 'usage', what: message, hint: 'see --help' });
+}
+
+function packageVersion(packageUrl: string): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', packageUrl), 'utf8'));
+  return String((manifest as { version: unknown }).version);
+}
+
+function ignore(): void {}
