@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { ScorerError } from '../errors/index.js';
+import { createGraph, encodeGraph } from './graph.js';
+import { openSession } from './session.js';
+import type { Device } from './session-protocol.js';
+
+/**
+ * The device to run on: with `auto`, CUDA where a session opens on it, else the CPU.
+ * @throws ScorerError `CUDA_UNAVAILABLE` where CUDA was asked for and does not work; `ONNXRUNTIME_MISSING`.
+ */
+export async function resolveDevice(wish: 'auto' | Device): Promise<Device> {
+  if (wish === 'cpu') return 'cpu';
+  // Asking ONNX Runtime for a provider that is not installed writes to stderr, so `auto` looks for its file first.
+  if (wish === 'auto' && !cudaProviderPath()) return 'cpu';
+  try {
+    await tryDevice('cuda');
+    return 'cuda';
+  } catch (error) {
+    const noCuda = error instanceof ScorerError && error.code === 'CUDA_UNAVAILABLE';
+    if (wish === 'auto' && noCuda) return 'cpu';
+    throw error;
+  }
+}
+
+/** Opens and closes a session of one node on the device. @returns the runtime's name and version */
+export async function tryDevice(device: Device): Promise<string> {
+  const graph = createGraph('probe');
+  graph.output('y', graph.node('Neg', [graph.input('x', 'float32', [1])]), 'float32', [1]);
+  const session = await openSession(encodeGraph(graph), { device });
+  await session.close();
+  return session.runtime;
+}
+
+/** Where onnxruntime-node's CUDA provider library lies, or undefined where it is not installed. */
+export function cudaProviderPath(): string | undefined {
+  const folder = runtimeLibraryFolder();
+  const path = folder && join(folder, 'libonnxruntime_providers_cuda.so');
+  return path && existsSync(path) ? path : undefined;
+}
+
+/** The folder that ONNX Runtime loads its libraries from on this platform, or undefined without onnxruntime-node. */
+export function runtimeLibraryFolder(): string | undefined {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+    return join(dirname(manifest), 'bin', 'napi-v6', process.platform, process.arch);
+  } catch {
+    return undefined;
+  }
+}
