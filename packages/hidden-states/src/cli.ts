@@ -1,0 +1,11 @@
+import { runCli } from '@scorer/core/cli';
+import { doctorCommand } from './commands/doctor.js';
+import { extractCommand } from './commands/extract.js';
+import { inspectCommand } from './commands/inspect.js';
+
+await runCli({
+  name: 'scorer-hidden-states',
+  describe: 'Hidden states of a decoder LLM at the end of every reasoning step, into safetensors shards.',
+  packageUrl: import.meta.url,
+  commands: [extractCommand, inspectCommand, doctorCommand],
+});

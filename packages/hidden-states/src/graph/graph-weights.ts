@@ -1,0 +1,57 @@
+import { ScorerError } from '@scorer/core/errors';
+import type { Graph, Value } from '@scorer/core/onnx';
+import type { DecoderModel } from '../model/load-model.js';
+import type { WeightLocation } from '../model/weights.js';
+
+/** Arithmetic of the forward pass. */
+export type ComputeType = 'float32' | 'float16' | 'bfloat16';
+
+const COMPUTE_TYPE_OF_DTYPE: Readonly<Record<string, ComputeType>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
+
+/** A model's weights as initializers of a graph: by reference into the safetensors files, each added once. */
+export interface GraphWeights {
+  /** The tensor in the compute type; ONNX Runtime folds the conversion when it loads the model. */
+  get(name: string, shape: readonly number[]): Value;
+  /** Rows of a table, [V, D] by [1, T] → [1, T, D] in the compute type; only these rows are converted. */
+  rows(name: string, shape: readonly [number, number], indices: Value): Value;
+}
+
+/** @throws ScorerError (on use) `TENSOR_MISSING`, `TENSOR_SHAPE`, `TENSOR_DTYPE`. */
+export function graphWeights(graph: Graph, { weights, folder }: DecoderModel, compute: ComputeType): GraphWeights {
+  const initializers = new Map<string, Value>();
+
+  const initializer = (name: string, shape: readonly number[]): { value: Value; type: ComputeType } => {
+    const location = locate(name, shape);
+    const type = COMPUTE_TYPE_OF_DTYPE[location.dtype];
+    if (!type) throw mismatch('TENSOR_DTYPE', `tensor ${name} has dtype ${location.dtype}, not F32, F16 or BF16`);
+    const value = initializers.get(name) ?? graph.external(name, type, shape, { ...location, location: location.file });
+    initializers.set(name, value);
+    return { value, type };
+  };
+  const locate = (name: string, shape: readonly number[]): WeightLocation => {
+    const location = weights.tensors.get(name);
+    if (!location) throw mismatch('TENSOR_MISSING', `tensor ${name} is missing`);
+    if (location.shape.join() !== shape.join()) {
+      throw mismatch('TENSOR_SHAPE', `tensor ${name} is [${location.shape}], config.json asks for [${shape}]`);
+    }
+    return location;
+  };
+  const mismatch = (code: string, what: string): ScorerError =>
+    new ScorerError({ code, what, where: folder, hint: 'config.json and the weight files must be of one model' });
+
+  const converted = (value: Value, type: ComputeType): Value => (type === compute ? value : graph.cast(value, compute));
+  return {
+    get(name, shape) {
+      const { value, type } = initializer(name, shape);
+      return converted(value, type);
+    },
+    rows(name, shape, indices) {
+      const { value, type } = initializer(name, shape);
+      return converted(graph.node('Gather', [value, indices]), type);
+    },
+  };
+}

@@ -1,0 +1,278 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { OnProgress } from '@scorer/core/cli';
+import { ScorerError } from '@scorer/core/errors';
+import { type Device, resolveDevice } from '@scorer/core/onnx';
+import type { ShardOrigin, StepRecord, Storage } from '@scorer/core/schema';
+import { openShardWriter, type ShardWriter, type TraceStates } from '@scorer/core/shards';
+import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
+import type { ComputeType } from '../graph/graph-weights.js';
+import { modelFingerprint } from '../model/fingerprint.js';
+import { loadModel } from '../model/load-model.js';
+import { type Decoder, openDecoder } from './decoder.js';
+import {
+  createFailureBudget,
+  type FailureBudget,
+  type FailureLimit,
+  type TraceFailure,
+  writeFailures,
+} from './failures.js';
+import { finishedShards, type ShardContents } from './finished-shards.js';
+import { checkFinite } from './finite.js';
+import { parseLayers } from './layers.js';
+import { type PlannedShard, planShards } from './plan.js';
+import { openRecords, type RecordLine } from './records.js';
+import { type TraceTokens, tokenizeRecord } from './trace-tokens.js';
+
+export interface ExtractOptions {
+  /** Hugging Face model folder. */
+  model: string;
+  /** Step records, JSONL. */
+  inputPath: string;
+  /** Shards are named `<outputPath>_hiddenstates_<start>_<end>.safetensors`. */
+  outputPath: string;
+  /** First line, 0-based; 0 by default. */
+  start?: number;
+  /** Line after the last one; the end of the file by default. */
+  end?: number | undefined;
+  /** `last` (default), `all`, or numbers with commas, as `parseLayers` reads them. */
+  layers?: string;
+  device?: 'auto' | Device;
+  /** Arithmetic; by default float32 on the CPU and bfloat16 on CUDA. */
+  compute?: ComputeType | undefined;
+  /** How states are stored; F16 by default. */
+  storage?: Storage;
+  /** Most lines in one shard; 1000 by default. */
+  shardSize?: number;
+  /** This process makes shards index, index + count, … */
+  part?: { index: number; count: number };
+  maxFailures?: FailureLimit;
+  threads?: number | undefined;
+  /** Replace shards that were made from other input or settings instead of refusing. */
+  overwrite?: 'refuse' | 'replace';
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+  onWarning?: ((message: string) => void) | undefined;
+}
+
+export interface ExtractedShard {
+  path: string;
+  traces: number;
+  steps: number;
+  failures: number;
+  /** `kept` where an earlier run had finished it. */
+  status: 'written' | 'kept';
+}
+
+export interface ExtractSummary {
+  shards: ExtractedShard[];
+  traces: number;
+  steps: number;
+  failures: number;
+  layers: number[];
+  hidden_size: number;
+  model: string;
+  device: Device;
+  dtype: ComputeType;
+}
+
+const DEFAULT_SHARD_SIZE = 1000;
+const DEFAULT_MAX_FAILURES: FailureLimit = { share: 0.01 };
+
+/** Traces given to the decoder before the oldest is stored: it computes while others are tokenized and written. */
+const TRACES_IN_FLIGHT = 3;
+
+/**
+ * Runs every step record of a range through a decoder and writes the hidden states at the step ends into shards.
+ * A finished shard is kept, an unfinished one goes on after its last stored trace.
+ * @throws ScorerError `TOO_MANY_FAILURES`, `OUTPUT_DIFFERS`, `BAD_DTYPE`, and the codes of the parts: model,
+ * tokenizer, plan, ONNX Runtime, shard writer
+ */
+export async function extract(options: ExtractOptions): Promise<ExtractSummary> {
+  const { signal, storage = 'F16', overwrite = 'refuse' } = options;
+  const model = await loadModel(options.model);
+  const tokenizer = await loadTokenizer(options.model);
+  const layers = parseLayers(options.layers ?? 'last', model.spec.layerCount);
+  const plan = await planShards({
+    inputPath: options.inputPath,
+    outputPath: options.outputPath,
+    start: options.start ?? 0,
+    end: options.end,
+    shardSize: options.shardSize ?? DEFAULT_SHARD_SIZE,
+    part: options.part ?? { index: 0, count: 1 },
+    signal,
+  });
+  for (const warning of plan.warnings) options.onWarning?.(warning);
+
+  const device = await resolveDevice(options.device ?? 'auto');
+  const compute = computeTypeFor(device, options.compute);
+  const fingerprint = await modelFingerprint(model, { signal });
+  const contents: ShardContents = { layers, hiddenSize: model.spec.hiddenSize, storage, fingerprint, compute };
+
+  const finished = await finishedShards(plan.shards, contents, overwrite);
+  const missing = plan.shards.filter((shard) => !finished.has(shard));
+  const traceCount = missing.reduce((total, shard) => total + shard.records, 0);
+  const progress = progressCounter(traceCount, options.onProgress);
+
+  const written = new Map<PlannedShard, ExtractedShard>();
+  if (missing.length > 0) {
+    await mkdir(dirname(options.outputPath), { recursive: true });
+    const decoder = await openDecoder(model, { layers, storage, compute, device, threads: options.threads });
+    const records = openRecords(options.inputPath, { signal });
+    const budget = createFailureBudget(options.maxFailures ?? DEFAULT_MAX_FAILURES, traceCount);
+    const context: ShardContext = { decoder, tokenizer, storage, budget, progress, signal };
+    const origin = {
+      model: model.name,
+      model_fingerprint: fingerprint,
+      dtype: compute,
+      device,
+      runtime: decoder.runtime,
+    };
+    try {
+      for (const shard of missing) {
+        const metadata: ShardOrigin = { ...origin, input_fingerprint: shard.fingerprint };
+        const writer = await openShardWriter(shard.path, { ...contents, metadata, overwrite });
+        written.set(shard, await extractShard(shard, records.range(shard.start, shard.end), writer, context));
+      }
+    } finally {
+      await records.close();
+      await decoder.close();
+    }
+  }
+
+  const shards = plan.shards.map((shard) => finished.get(shard) ?? written.get(shard)!);
+  return {
+    shards,
+    traces: sum(shards, 'traces'),
+    steps: sum(shards, 'steps'),
+    failures: sum(shards, 'failures'),
+    layers,
+    hidden_size: contents.hiddenSize,
+    model: model.name,
+    device,
+    dtype: compute,
+  };
+}
+
+interface ShardContext {
+  decoder: Decoder;
+  tokenizer: ScorerTokenizer;
+  storage: Storage;
+  budget: FailureBudget;
+  progress: (records: number) => void;
+  signal: AbortSignal | undefined;
+}
+
+/** For each record: tokens → forward → rows at the step ends → append; then the shard is sealed. */
+async function extractShard(
+  shard: PlannedShard,
+  lines: AsyncIterable<RecordLine>,
+  writer: ShardWriter,
+  { decoder, tokenizer, storage, budget, progress, signal }: ShardContext,
+): Promise<ExtractedShard> {
+  const failures: TraceFailure[] = [];
+  const inFlight: PendingTrace[] = [];
+
+  const store = async ({ index, record, tokens, states }: PendingTrace): Promise<void> => {
+    try {
+      const hiddenStates = await states;
+      checkFinite(hiddenStates, storage);
+      await writer.append({ traceIndex: index, ...tokens, ...labelsOf(record), hiddenStates });
+    } catch (error) {
+      fail(index, error);
+    }
+    progress(1);
+  };
+  const fail = (index: number, error: unknown): void => {
+    // What can be mended by running again, or is a bug, ends the run; a trace that can't be used is only noted.
+    if (!(error instanceof ScorerError) || error.kind !== 'input') throw error;
+    const failure = { trace_index: index, code: error.code, reason: error.message };
+    failures.push(failure);
+    budget.spend(failure);
+  };
+
+  try {
+    for await (const line of lines) {
+      signal?.throwIfAborted();
+      if (writer.finished.has(line.index)) {
+        progress(1);
+        continue;
+      }
+      try {
+        inFlight.push(startTrace(line, tokenizer, decoder));
+      } catch (error) {
+        fail(line.index, error);
+        progress(1);
+      }
+      if (inFlight.length >= TRACES_IN_FLIGHT) await store(inFlight.shift()!);
+    }
+    for (const trace of inFlight.splice(0)) await store(trace);
+    const { traces, steps } = await writer.seal({ signal });
+    await writeFailures(shard.path, failures);
+    return { path: shard.path, traces, steps, failures: failures.length, status: 'written' };
+  } finally {
+    await writer.close();
+  }
+}
+
+interface PendingTrace {
+  index: number;
+  record: StepRecord;
+  tokens: TraceTokens;
+  states: Promise<Map<number, Uint8Array>>;
+}
+
+function startTrace(line: RecordLine, tokenizer: ScorerTokenizer, decoder: Decoder): PendingTrace {
+  if ('error' in line) throw line.error;
+  const { index, record } = line;
+  const tokens = tokenizeRecord(record, tokenizer);
+  const states = decoder.hiddenStates(tokens.inputIds, tokens.stepPositions);
+  // A rejection is met when the trace is stored; should the run end before that, it is nobody's business.
+  states.catch(() => {});
+  return { index, record, tokens, states };
+}
+
+function labelsOf(record: StepRecord): Pick<TraceStates, 'isCorrect' | 'texts'> {
+  return {
+    isCorrect: record.is_correct,
+    texts: {
+      question: record.question,
+      original_response: record.full_text,
+      full_forward_text: record.prompt + record.forward_text,
+      ground_truth: record.ground_truth,
+      extracted_answer: record.extracted_answer,
+    },
+  };
+}
+
+/**
+ * The arithmetic to use on a device.
+ * @throws ScorerError `BAD_DTYPE` (usage) where ONNX Runtime has no attention kernel for it there
+ */
+function computeTypeFor(device: Device, wish: ComputeType | undefined): ComputeType {
+  const possible = COMPUTE_TYPES[device];
+  const compute = wish ?? possible[0]!;
+  if (possible.includes(compute)) return compute;
+  throw new ScorerError({
+    code: 'BAD_DTYPE',
+    kind: 'usage',
+    what: `${compute} can't be computed on ${device}`,
+    where: '--dtype',
+    hint: `use ${possible.join(' or ')}`,
+  });
+}
+
+/** The first is the default: what the original computes in on that device. */
+const COMPUTE_TYPES: Record<Device, readonly ComputeType[]> = { cpu: ['float32'], cuda: ['bfloat16', 'float16'] };
+
+function progressCounter(total: number, onProgress: OnProgress | undefined): (records: number) => void {
+  let done = 0;
+  return (records) => {
+    done += records;
+    onProgress?.({ stage: 'extracting hidden states', done, total, unit: 'traces' });
+  };
+}
+
+function sum(shards: readonly ExtractedShard[], key: 'traces' | 'steps' | 'failures'): number {
+  return shards.reduce((total, shard) => total + shard[key], 0);
+}

@@ -1,0 +1,26 @@
+import { ScorerError } from '@scorer/core/errors';
+import type { Storage } from '@scorer/core/schema';
+
+/** Bits of the exponent; all set means infinite or not a number. */
+const EXPONENT: Record<Storage, number> = { F16: 0x7c00, BF16: 0x7f80, F32: 0x7f800000 };
+
+/**
+ * Refuses states that are not finite: a value past the storage type's range, or a model that diverged.
+ * @throws ScorerError `NOT_FINITE`
+ */
+export function checkFinite(hiddenStates: ReadonlyMap<number, Uint8Array>, storage: Storage): void {
+  const mask = EXPONENT[storage];
+  for (const [layer, bytes] of hiddenStates) {
+    const words = storage === 'F32' ? Uint32Array : Uint16Array;
+    const bits = new words(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / words.BYTES_PER_ELEMENT);
+    for (let i = 0; i < bits.length; i++) {
+      if ((bits[i]! & mask) === mask) {
+        throw new ScorerError({
+          code: 'NOT_FINITE',
+          what: `layer ${layer} holds a value that ${storage} can't hold`,
+          hint: storage === 'F16' ? 'try --storage bf16 or f32' : 'check the model',
+        });
+      }
+    }
+  }
+}
