@@ -4,7 +4,7 @@ import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import { type Device, resolveDevice } from '@scorer/core/onnx';
 import type { ShardOrigin, StepRecord, Storage } from '@scorer/core/schema';
-import { openShardWriter, type ShardWriter, type TraceStates } from '@scorer/core/shards';
+import { openShardWriter, removePartial, type ShardWriter, type TraceStates } from '@scorer/core/shards';
 import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
 import type { ComputeType } from '../graph/graph-weights.js';
 import { modelFingerprint } from '../model/fingerprint.js';
@@ -212,6 +212,8 @@ async function extractShard(
     return { path: shard.path, traces, steps, failures: failures.length, status: 'written' };
   } finally {
     await writer.close();
+    // A partial without a trace would only be litter.
+    if (writer.finished.size === 0) await removePartial(shard.path);
   }
 }
 
