@@ -12,8 +12,16 @@ import type { Device } from './session-protocol.js';
  */
 export async function resolveDevice(wish: 'auto' | Device): Promise<Device> {
   if (wish === 'cpu') return 'cpu';
-  // Asking ONNX Runtime for a provider that is not installed writes to stderr, so `auto` looks for its file first.
-  if (wish === 'auto' && !cudaProviderPath()) return 'cpu';
+  // Asking ONNX Runtime for a provider that is not installed writes to stderr, so its file is looked for first.
+  if (!cudaProviderPath()) {
+    if (wish === 'auto') return 'cpu';
+    throw new ScorerError({
+      code: 'CUDA_UNAVAILABLE',
+      what: "onnxruntime-node's CUDA provider is not installed",
+      where: '--device cuda',
+      hint: 'install it (docs/gpu.md), or use --device cpu',
+    });
+  }
   try {
     await tryDevice('cuda');
     return 'cuda';
