@@ -13,6 +13,11 @@ test('flags may have underscores; values and what follows a bare -- stay as they
   ]);
 });
 
+test('a lone - is the value of the flag before it', () => {
+  expect(normaliseFlags(['--input_file', '-', '--json'])).toEqual(['--input-file=-', '--json']);
+  expect(normaliseFlags(['--input-file=a', '-'])).toEqual(['--input-file=a', '-']);
+});
+
 test('a bad option is a usage error that names the flag', () => {
   const schema = z.object({ startIdx: z.number() });
   expect(parseOptions(schema, { startIdx: 3, other: 1 })).toEqual({ startIdx: 3 });

@@ -9,7 +9,7 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, args: unk
   const parsed = schema.safeParse(args);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const flag = toFlag(String(issue.path[0] ?? ''));
+  const flag = `--${toKebabCase(String(issue.path[0] ?? ''))}`;
   throw new ScorerError({
     code: 'BAD_OPTION',
     kind: 'usage',
@@ -20,16 +20,27 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, args: unk
   });
 }
 
-/** `--input_file` means `--input-file`; values, and whatever follows a bare `--`, stay as they are. */
+/**
+ * The arguments as yargs understands them: `--input_file` means `--input-file`, and `-` (stdin) belongs to the flag
+ * before it. Other values, and whatever follows a bare `--`, stay as they are.
+ */
 export function normaliseFlags(argv: readonly string[]): string[] {
-  const end = argv.indexOf('--');
-  return argv.map((argument, i) => {
-    if (!argument.startsWith('--') || (end !== -1 && i >= end)) return argument;
-    const [flag, ...value] = argument.split('=');
-    return [flag!.replaceAll('_', '-'), ...value].join('=');
-  });
+  const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
+  const normalised: string[] = [];
+  for (const argument of argv.slice(0, end)) {
+    const previous = normalised.at(-1);
+    if (argument === '-' && previous?.startsWith('--') && !previous.includes('=')) {
+      normalised[normalised.length - 1] = `${previous}=-`;
+    } else {
+      normalised.push(
+        argument.startsWith('--') ? argument.replace(/^[^=]+/, (flag) => flag.replaceAll('_', '-')) : argument,
+      );
+    }
+  }
+  return [...normalised, ...argv.slice(end)];
 }
 
-function toFlag(camelCase: string): string {
-  return `--${camelCase.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+/** `startIdx` → `start-idx` */
+export function toKebabCase(camelCase: string): string {
+  return camelCase.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -4,7 +4,7 @@ import yargs, { type Argv, type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { ScorerError } from '../errors/index.js';
 import { describeFailure, EXIT } from './exit.js';
-import { normaliseFlags } from './options.js';
+import { normaliseFlags, toKebabCase } from './options.js';
 import { createProgressDisplay, type OnProgress, type ProgressDisplay } from './progress.js';
 
 export interface Log {
@@ -86,7 +86,6 @@ function parser(program: Program, argv: string[], signal: AbortSignal): Argv {
   const initial = yargs(argv)
     .scriptName(program.name)
     .usage(`$0 [command]\n\n${program.describe}`)
-    .parserConfiguration({ 'duplicate-arguments-array': false })
     .options(COMMON_OPTIONS)
     .version(packageVersion(program.packageUrl))
     .alias({ help: 'h', version: 'v' })
@@ -117,7 +116,7 @@ function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
     async (args) => {
       const display = args.quiet ? undefined : createProgressDisplay(process.stderr);
       try {
-        const result = await command.run(args, {
+        const result = await command.run(lastOfRepeated(args, command), {
           signal,
           log: createLog(display),
           onProgress: display?.show ?? ignore,
@@ -128,6 +127,20 @@ function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
         display?.close();
       }
     },
+  );
+}
+
+/** A flag given twice means its last value, so that a script can append to a command; lists collect all of theirs. */
+function lastOfRepeated(args: object, { options, positionals = [] }: Command): Record<string, unknown> {
+  const lists = new Set([
+    ...Object.keys(options).filter((key) => options[key]!.array),
+    ...positionals.filter(({ array }) => array).map(({ name }) => name),
+  ]);
+  return Object.fromEntries(
+    Object.entries(args).map(([key, value]) => {
+      const isList = lists.has(key) || lists.has(toKebabCase(key));
+      return [key, Array.isArray(value) && !isList ? value.at(-1) : value];
+    }),
   );
 }
 

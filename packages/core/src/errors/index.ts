@@ -24,6 +24,7 @@ export class ScorerError extends Error {
   override readonly name = 'ScorerError';
   readonly code: string;
   readonly kind: ErrorKind;
+  readonly what: string;
   readonly where: string | undefined;
   readonly hint: string | undefined;
 
@@ -31,6 +32,7 @@ export class ScorerError extends Error {
     super([what, where, hint].filter(Boolean).join(', '), cause === undefined ? undefined : { cause });
     this.code = code;
     this.kind = kind;
+    this.what = what;
     this.where = where;
     this.hint = hint;
   }
