@@ -1,0 +1,46 @@
+/**
+ * Why a line did not become a step record; stable, part of the format of `*.rejects.jsonl`.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `LINE_TOO_LONG` | the line passes the reader's limit |
+ * | `INVALID_UTF8` | the line is not UTF-8 |
+ * | `NOT_JSON` | the line is not JSON |
+ * | `LONE_SURROGATE` | a string holds half a surrogate pair (`"\ud800"`) |
+ * | `NOT_AN_OBJECT` | JSON, but no object |
+ * | `MISSING_FIELD` | `question`, `response` or `ground_truth` is not there |
+ * | `INVALID_FIELD` | one of the four fields has another type |
+ * | `TEMPLATE_REFUSED` | the chat template raises an error for this question |
+ * | `NO_ANSWER` | `extracted_answer` is null or missing |
+ * | `NO_THINK` | the response has no `<think>` |
+ * | `SEGMENTS_MISMATCH` | the decoded segments don't join to the text again |
+ */
+export const REJECT_CODES = [
+  'LINE_TOO_LONG',
+  'INVALID_UTF8',
+  'NOT_JSON',
+  'LONE_SURROGATE',
+  'NOT_AN_OBJECT',
+  'MISSING_FIELD',
+  'INVALID_FIELD',
+  'TEMPLATE_REFUSED',
+  'NO_ANSWER',
+  'NO_THINK',
+  'SEGMENTS_MISMATCH',
+] as const;
+
+export type RejectCode = (typeof REJECT_CODES)[number];
+
+export interface Reject {
+  code: RejectCode;
+  /** For a person to read. */
+  reason: string;
+}
+
+/** One line of `<basename>.rejects.jsonl`. */
+export interface RejectedLine extends Reject {
+  /** 1-based, in the input file. */
+  line: number;
+  /** The input line as it was; its beginning where it was too long. */
+  raw: string;
+}

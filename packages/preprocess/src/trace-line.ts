@@ -1,0 +1,47 @@
+import { type Trace, traceSchema } from '@scorer/core/schema';
+import type { Reject } from './reject.js';
+
+/**
+ * A parsed line as a trace. Answers that are numbers become text as they stand in the line, so that `3.0` and integers
+ * beyond 2^53 keep their digits.
+ * @param raw the line that `value` was parsed from
+ * @returns the trace, and all fields of the line
+ */
+export function parseTrace(
+  value: unknown,
+  raw: string,
+): { trace: Trace; row: Readonly<Record<string, unknown>> } | { reject: Reject } {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { reject: { code: 'NOT_AN_OBJECT', reason: 'the line is JSON but no object' } };
+  }
+  const row: Record<string, unknown> = { ...value };
+  // NaN, with which pandas fills gaps, stays a number and fails the schema.
+  for (const field of ['ground_truth', 'extracted_answer']) {
+    const answer = row[field];
+    if (Number.isFinite(answer)) row[field] = digitsOf(field, Number(answer), raw);
+  }
+  const parsed = traceSchema.safeParse(row);
+  if (parsed.success) return { trace: parsed.data, row };
+
+  const { path, message } = parsed.error.issues[0]!;
+  const field = String(path[0]);
+  return field in row
+    ? { reject: { code: 'INVALID_FIELD', reason: `${field}: ${message}` } }
+    : { reject: { code: 'MISSING_FIELD', reason: `${field} is missing` } };
+}
+
+const NUMBER_AFTER_KEY = /\s*:\s*(-?\d[\d.eE+-]*)/y;
+
+/**
+ * The digits with which a number of a JSON line is written, `3.0` rather than 3. Inside a string the quotes of a key
+ * would be escaped, so only keys match; those of nested objects are told apart by their value.
+ */
+export function digitsOf(field: string, value: number, raw: string): string {
+  const key = JSON.stringify(field);
+  for (let at = raw.indexOf(key); at !== -1; at = raw.indexOf(key, at + 1)) {
+    NUMBER_AFTER_KEY.lastIndex = at + key.length;
+    const digits = NUMBER_AFTER_KEY.exec(raw)?.[1];
+    if (digits !== undefined && Number(digits) === value) return digits;
+  }
+  return String(value);
+}
