@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import type { ScorerConfig } from '@scorer/core/schema';
+import { type Metrics, THRESHOLD } from '../metrics.js';
+import type { ReportDetails, RunCurves, SideCounts, SplitSummary } from '../result.js';
+import type { Figure } from './chart-style.js';
+import { reliability } from './curves.js';
+import { lossCurves, metricsByEpoch, reliabilityDiagram, rocFigure, scoreDistribution } from './figures.js';
+import { type Html, html, inlineJson, inlineSource } from './html.js';
+import { REPORT_SCRIPT } from './report-script.js';
+import { REPORT_STYLE } from './report-style.js';
+import { DARK, LIGHT, type Theme } from './theme.js';
+
+/**
+ * One page that needs nothing else: metrics, charts, data and settings of a run. Names are shown as text, whatever they
+ * hold, and a content security policy keeps the page off the network. Equal input gives equal bytes.
+ * @param plotlySource the library that draws the charts, inlined
+ */
+export function renderReport(run: RunCurves, details: ReportDetails, plotlySource: string): string {
+  const { config, split, validation } = details;
+  const figures = inBothThemes({
+    loss: (theme) => lossCurves([run], theme),
+    metrics: (theme) => metricsByEpoch(run, theme),
+    roc: (theme) => rocFigure(validation, theme),
+    distribution: (theme) => scoreDistribution(validation, theme),
+    reliability: (theme) => reliabilityDiagram(validation, theme),
+  });
+
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy([plotlySource, REPORT_SCRIPT])}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${run.name}: step scorer training report</title>
+<style>${inlineSource(REPORT_STYLE)}</style>
+</head>
+<body>
+<main>
+<header>
+<p class="kind">Step scorer, training report</p>
+<h1>${run.name}</h1>
+<p class="lead">${summary(config)}</p>
+</header>
+${leakWarning(split)}
+<section aria-label="Validation metrics at the best epoch" class="tiles">${metricTiles(run, details)}</section>
+<noscript><p class="card warning">The charts need JavaScript; figures and tables are complete without it.</p></noscript>
+
+<h2>Training</h2>
+<div class="charts two">
+${chart('loss', 'Training loss', 'Mean loss of each epoch’s batches. The ring marks the epoch whose weights are kept.')}
+${chart('metrics', 'Validation metrics by epoch', 'The kept epoch (dotted line) is the best by 0.75 · AUC + 0.25 · F1.')}
+</div>
+
+<h2>Validation at epoch ${run.best.epoch}</h2>
+<div class="charts three">
+${chart('roc', `ROC curve, AUC ${run.best.auc.toFixed(3)}`, 'AUC is the chance that a step of a right trace scores above a step of a wrong one.')}
+${chart('distribution', 'Score distribution', 'Each class as a share of its own steps. The less they overlap, the better the scorer.')}
+${chart('reliability', 'Reliability', reliabilityCaption(details))}
+</div>
+
+<h2>Data</h2>
+<div class="card">
+<div class="scroll">${splitTable(split)}</div>
+<p class="note">${splitNote(details)}</p>
+</div>
+
+<h2>Settings</h2>
+<div class="card"><dl>${settings(config)}</dl></div>
+
+<details class="card">
+<summary>Every epoch in figures</summary>
+<div class="scroll">${epochTable(run)}</div>
+</details>
+</main>
+<script type="application/json" id="figures">${inlineJson(figures)}</script>
+<script>${inlineSource(plotlySource)}</script>
+<script>${inlineSource(REPORT_SCRIPT)}</script>
+</body>
+</html>
+`;
+  return page.markup;
+}
+
+type FigureInTheme = (theme: Theme) => Figure;
+
+function inBothThemes(figures: Record<string, FigureInTheme>): Record<string, { light: Figure; dark: Figure }> {
+  return Object.fromEntries(
+    Object.entries(figures).map(([name, draw]) => [name, { light: draw(LIGHT), dark: draw(DARK) }]),
+  );
+}
+
+/** Only these scripts run, and nothing is loaded from anywhere: text that slipped through as markup could do nothing. */
+function contentSecurityPolicy(scripts: readonly string[]): string {
+  const hashes = scripts.map((script) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`);
+  return `default-src 'none'; script-src ${hashes.join(' ')}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'`;
+}
+
+function summary({ model, feature, feature_layers: layers, input_size: inputSize, split }: ScorerConfig): string {
+  const layerList = `${layers.length === 1 ? 'layer' : 'layers'} ${layers.join(', ')}`;
+  return `${model} · feature ${feature} (${layerList}, ${count(inputSize)} values) · split by ${split}`;
+}
+
+function leakWarning({ kind, sharedQuestions }: SplitSummary): Html {
+  if (kind === 'question') return html``;
+  const shared = kind === 'step' ? 'Steps of one trace stand' : 'Traces of one question stand';
+  return html`<div class="card warning" role="note">
+<h3>This split leaks</h3>
+<p>${shared} on both sides: ${count(sharedQuestions)} questions of the validation set were also trained on.
+The metrics below are better than they will be on new questions; split by question to estimate those.</p>
+</div>`;
+}
+
+/** Each metric beside what a scorer that has learned nothing gets on the same steps. */
+function metricTiles({ best, perEpoch }: RunCurves, { config, split }: ReportDetails): Html[] {
+  const rightShare = split.validation.positives / Math.max(split.validation.steps, 1);
+  const isMostlyRight = rightShare > 0.5;
+  const stop = perEpoch.length < config.epochs ? `of ${perEpoch.length}, stopped early` : `of ${perEpoch.length}`;
+  return [
+    tile('AUC', decimals(best.auc), 'chance: 0.500'),
+    tile(
+      'Accuracy',
+      decimals(best.accuracy),
+      `always “${isMostlyRight ? 'right' : 'wrong'}”: ${decimals(Math.max(rightShare, 1 - rightShare))}`,
+    ),
+    tile('F1', decimals(best.f1), `always “right”: ${decimals((2 * rightShare) / (1 + rightShare))}`),
+    tile('Precision', decimals(best.precision), `always “right”: ${decimals(rightShare)}`),
+    tile('Recall', decimals(best.recall), `at threshold ${THRESHOLD}`),
+    tile('Best epoch', String(best.epoch), stop),
+  ];
+}
+
+function tile(label: string, value: string, baseline: string): Html {
+  return html`
+<div class="card tile"><div class="label">${label}</div><div class="value">${value}</div><div class="baseline">${baseline}</div></div>`;
+}
+
+function chart(name: string, title: string, caption: string): Html {
+  return html`<figure class="card">
+<h3>${title}</h3>
+<div class="chart" data-figure="${name}" role="img" aria-label="${title}"></div>
+<figcaption>${caption}</figcaption>
+</figure>`;
+}
+
+/** With pos_weight w the loss is least at w times the true odds, which a reader would else take for a fault. */
+function reliabilityCaption({ config, validation }: ReportDetails): string {
+  const { calibrationError } = reliability(validation.scores, validation.labels);
+  const weight = config.pos_weight;
+  const effect = `which ${weight > 1 ? 'lifts' : 'lowers'} scores off the diagonal`;
+  const cause =
+    weight === 1 ? '' : ` In training a right step weighs ${weight.toPrecision(3)} times a wrong one, ${effect}.`;
+  return `Expected calibration error ${decimals(calibrationError)}; larger dots hold more steps.${cause}`;
+}
+
+function splitTable({ train, validation }: SplitSummary): Html {
+  const row = (side: string, { questions, traces, steps, positives }: SideCounts) => html`
+<tr><th scope="row">${side}</th><td>${count(questions)}</td><td>${count(traces)}</td><td>${count(steps)}</td>
+<td>${count(positives)} (${percent(positives, steps)})</td></tr>`;
+  return html`<table>
+<thead><tr><th></th><th scope="col">questions</th><th scope="col">traces</th><th scope="col">steps</th>
+<th scope="col">of them right</th></tr></thead>
+<tbody>${[row('Training', train), row('Validation', validation)]}</tbody>
+</table>`;
+}
+
+function splitNote({ tracesWithoutSteps }: ReportDetails): string {
+  const leftOut = tracesWithoutSteps > 0 ? ` Left out, for want of a step: ${count(tracesWithoutSteps)} traces.` : '';
+  return `A step is right where its trace ends in a right answer.${leftOut}`;
+}
+
+function settings({ format: _format, version: _version, name: _name, ...shown }: ScorerConfig): Html[] {
+  return Object.entries(shown).map(([key, value]) => {
+    const text = Array.isArray(value) ? value.join(', ') : String(value);
+    return html`<div><dt>${key}</dt><dd>${text}</dd></div>`;
+  });
+}
+
+const EPOCH_COLUMNS: readonly (keyof Metrics)[] = ['auc', 'f1', 'accuracy', 'precision', 'recall'];
+
+function epochTable({ lossCurve, perEpoch, best }: RunCurves): Html {
+  const rows = perEpoch.map((metrics, index) => {
+    const epoch = index + 1;
+    const cells = [lossCurve[index] ?? Number.NaN, ...EPOCH_COLUMNS.map((key) => metrics[key])];
+    return html`
+<tr${epoch === best.epoch ? html` class="best"` : ''}><th scope="row">${epoch}</th>${cells.map((value) => html`<td>${value.toFixed(4)}</td>`)}</tr>`;
+  });
+  return html`<table>
+<thead><tr><th scope="col">epoch</th><th scope="col">training loss</th><th scope="col">AUC</th><th scope="col">F1</th>
+<th scope="col">accuracy</th><th scope="col">precision</th><th scope="col">recall</th></tr></thead>
+<tbody>${rows}</tbody>
+</table>`;
+}
+
+function decimals(value: number): string {
+  return value.toFixed(3);
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function percent(part: number, whole: number): string {
+  return whole === 0 ? '–' : `${((100 * part) / whole).toFixed(1)} %`;
+}
