@@ -1,0 +1,3 @@
+export { formatJsonLine, parseJson } from './json.js';
+export { countLines, type JsonlLine, MAX_LINE_BYTES, type ReadLinesOptions, readLines } from './lines.js';
+export { type JsonlRecord, readJsonl } from './records.js';
