@@ -1,0 +1,11 @@
+export { type Dtype, dtypeBits, dtypeBytes, isDtype } from './dtype.js';
+export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './half.js';
+export { MAX_HEADER_BYTES, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js';
+export { openSafetensors, type SafetensorsFile } from './read.js';
+export {
+  planSafetensors,
+  type SafetensorsPlan,
+  type TensorSpec,
+  type TensorWithData,
+  writeSafetensors,
+} from './write.js';
