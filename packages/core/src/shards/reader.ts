@@ -1,0 +1,220 @@
+import { isUtf8 } from 'node:buffer';
+import { ScorerError } from '../errors/index.js';
+import { openSafetensors, type SafetensorsFile, type TensorInfo } from '../safetensors/index.js';
+import { SHARD_FORMAT, type ShardMetadata, shardMetadataSchema, storageSchema } from '../schema/index.js';
+import { byTextName, layerTensor, type ShardShape, shardTensors, TEXT_NAMES, type TextName } from './layout.js';
+import type { TraceStates } from './trace.js';
+
+export interface Shard extends ShardShape {
+  readonly path: string;
+  readonly metadata: ShardMetadata;
+  readonly traceCount: number;
+  readonly stepCount: number;
+  /** [traces + 1]: trace i owns the rows stepOffsets[i] ≤ row < stepOffsets[i + 1]. */
+  readonly stepOffsets: Float64Array;
+  /** [traces]: 1 where the trace's answer is right. */
+  readonly labels: Uint8Array;
+  /** [traces]: 0-based line number in the step-record file, ascending. */
+  readonly traceIndex: Float64Array;
+  /** [traces]. */
+  readonly tokenCounts: Float64Array;
+  /** [steps]: token index of each step end. */
+  stepPositions(): Promise<Int32Array>;
+  /** [steps]: 0 prompt, 1 reasoning. */
+  stepRegions(): Promise<Uint8Array>;
+  /** Token ids of one trace. */
+  inputIds(trace: number): Promise<Int32Array>;
+  /** One text of every trace; of the traces `first` ≤ i < `end` where these are given. */
+  text(name: TextName, first?: number, end?: number): Promise<string[]>;
+  /**
+   * Hidden states of the rows `firstRow` ≤ row < `endRow` of a layer, [rows, hiddenSize] row-major in the storage
+   * dtype; nothing else is read.
+   * @param into filled from its start; without it a new buffer is made
+   * @throws ScorerError `LAYER_NOT_FOUND`, `ROWS_OUT_OF_RANGE`, `BUFFER_TOO_SMALL` (usage)
+   */
+  readRows(layer: number, firstRow: number, endRow: number, into?: Uint8Array): Promise<Uint8Array>;
+  /** One trace with all that the shard keeps of it. */
+  readTrace(trace: number): Promise<TraceStates>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a shard and checks that it keeps its contract: metadata, every tensor's presence, dtype and shape, offsets.
+ * Hidden states and texts are not read; `verifyShard` reads all.
+ * @throws ScorerError the codes of `openSafetensors`; `NOT_A_SHARD`, `SHARD_METADATA_INVALID`, `SHARD_TENSOR_MISSING`,
+ * `SHARD_TENSOR_UNEXPECTED`, `SHARD_TENSOR_INVALID`, `SHARD_OFFSETS_INVALID`, `SHARD_LABEL_INVALID`,
+ * `SHARD_TRACE_INDEX_INVALID`
+ */
+export async function openShard(path: string): Promise<Shard> {
+  const file = await openSafetensors(path);
+  try {
+    return await readShard(file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function readShard(file: SafetensorsFile): Promise<Shard> {
+  const { path } = file;
+  const metadata = readMetadata(file);
+  const shape = checkTensors(file, metadata);
+  const traceCount = file.tensor('is_correct').shape[0]!;
+  const stepCount = file.tensor('step_positions').shape[0]!;
+
+  const stepOffsets = await readOffsets(file, 'step_offsets', stepCount);
+  const inputOffsets = await readOffsets(file, 'input_offsets', file.tensor('input_ids').shape[0]!);
+  const textOffsets = new Map<TextName, Float64Array>();
+  for (const name of TEXT_NAMES) {
+    textOffsets.set(name, await readOffsets(file, `${name}_offsets`, file.tensor(name).shape[0]!));
+  }
+  const labels = await file.read('is_correct');
+  const traceIndex = await readInt64(file, 'trace_index');
+  checkLabels(labels, path);
+  checkTraceIndex(traceIndex, path);
+
+  const shard: Shard = {
+    path,
+    metadata,
+    ...shape,
+    traceCount,
+    stepCount,
+    stepOffsets,
+    labels,
+    traceIndex,
+    tokenCounts: Float64Array.from({ length: traceCount }, (_, i) => inputOffsets[i + 1]! - inputOffsets[i]!),
+    stepPositions: async () => int32(await file.read('step_positions')),
+    stepRegions: () => file.read('step_regions'),
+    inputIds: async (trace) => {
+      const [start = Number.NaN, end = Number.NaN] = inputOffsets.subarray(trace, trace + 2);
+      return int32(await file.readRows('input_ids', start, end));
+    },
+    async text(name, first = 0, end = traceCount) {
+      const offsets = textOffsets.get(name)!;
+      const texts: string[] = [];
+      for (let i = first; i < end; i++) {
+        const bytes = await file.readRows(name, offsets[i] ?? Number.NaN, offsets[i + 1] ?? Number.NaN);
+        if (!isUtf8(bytes)) throw invalid('TEXT', `${name} of trace ${i} is not valid UTF-8`, path);
+        texts.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+      }
+      return texts;
+    },
+    async readRows(layer, firstRow, endRow, into) {
+      if (!shape.layers.includes(layer)) throw layerError(layer, shape.layers, path);
+      return file.readRows(layerTensor(layer), firstRow, endRow, into);
+    },
+    readTrace: (trace) => readTrace(file, shard, trace),
+    close: () => file.close(),
+  };
+  return shard;
+}
+
+async function readTrace(file: SafetensorsFile, shard: Shard, trace: number): Promise<TraceStates> {
+  const [first = Number.NaN, end = Number.NaN] = shard.stepOffsets.subarray(trace, trace + 2);
+  const texts = {} as Record<TextName, string>;
+  for (const name of TEXT_NAMES) texts[name] = (await shard.text(name, trace, trace + 1))[0]!;
+  const hiddenStates = new Map<number, Uint8Array>();
+  for (const layer of shard.layers) hiddenStates.set(layer, await shard.readRows(layer, first, end));
+  return {
+    traceIndex: shard.traceIndex[trace]!,
+    isCorrect: shard.labels[trace] === 1,
+    inputIds: await shard.inputIds(trace),
+    stepPositions: int32(await file.readRows('step_positions', first, end)),
+    stepRegions: await file.readRows('step_regions', first, end),
+    texts,
+    hiddenStates,
+  };
+}
+
+function readMetadata({ metadata, path }: SafetensorsFile): ShardMetadata {
+  if (metadata.format !== SHARD_FORMAT) {
+    const hint = 'shards are made by scorer-hidden-states';
+    throw new ScorerError({ code: 'NOT_A_SHARD', what: 'no shard of hidden states', where: path, hint });
+  }
+  const parsed = shardMetadataSchema.safeParse(metadata);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw invalid('METADATA', `__metadata__ ${issue.path.join('.')}: ${issue.message}`, path);
+}
+
+/** Compares the file's tensors with those that a shard of its counts must have. */
+function checkTensors(file: SafetensorsFile, metadata: ShardMetadata): ShardShape {
+  const { path } = file;
+  const { layers, hidden_size: hiddenSize } = metadata;
+  const tensor = (name: string): TensorInfo => {
+    const info = file.tensors.get(name);
+    if (!info) throw new ScorerError({ code: 'SHARD_TENSOR_MISSING', what: `tensor ${name} is missing`, where: path });
+    return info;
+  };
+  const rows = (name: string): number => tensor(name).shape[0] ?? 0;
+
+  if (layers.some((layer, i) => layer <= (layers[i - 1] ?? -1))) {
+    throw invalid('METADATA', '__metadata__ layers do not ascend', path);
+  }
+  const storage = storageSchema.safeParse(tensor(layerTensor(layers[0]!)).dtype);
+  if (!storage.success) throw invalid('TENSOR', `${layerTensor(layers[0]!)} is stored in no known dtype`, path);
+  const shape: ShardShape = { layers, hiddenSize, storage: storage.data };
+  const expected = shardTensors(shape, {
+    traces: rows('is_correct'),
+    steps: rows('step_positions'),
+    tokens: rows('input_ids'),
+    textBytes: byTextName(rows),
+  });
+
+  for (const spec of expected) {
+    const info = tensor(spec.name);
+    const [is, shouldBe] = [info, spec].map(({ dtype, shape }) => `${dtype} [${shape}]`);
+    if (is !== shouldBe) throw invalid('TENSOR', `${spec.name} is ${is}, not ${shouldBe}`, path);
+  }
+  const names = new Set(expected.map(({ name }) => name));
+  const unexpected = [...file.tensors.keys()].find((name) => !names.has(name));
+  if (unexpected !== undefined) {
+    const what = `tensor ${JSON.stringify(unexpected)} belongs to no shard of these layers`;
+    throw new ScorerError({ code: 'SHARD_TENSOR_UNEXPECTED', what, where: path });
+  }
+  return shape;
+}
+
+async function readOffsets(file: SafetensorsFile, name: string, end: number): Promise<Float64Array> {
+  const offsets = await readInt64(file, name);
+  if (offsets[0] !== 0) throw invalid('OFFSETS', `${name} begins with ${offsets[0]}, not 0`, file.path);
+  const falling = offsets.findIndex((offset, i) => i > 0 && offset < offsets[i - 1]!);
+  if (falling !== -1) throw invalid('OFFSETS', `${name} falls at trace ${falling - 1}`, file.path);
+  if (offsets.at(-1) !== end) throw invalid('OFFSETS', `${name} ends with ${offsets.at(-1)}, not ${end}`, file.path);
+  return offsets;
+}
+
+/** Values up to 2^53 are exact; greater ones fail the checks on what they mean. */
+async function readInt64(file: SafetensorsFile, name: string): Promise<Float64Array> {
+  const bytes = await file.read(name);
+  return Float64Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), Number);
+}
+
+function checkLabels(labels: Uint8Array, path: string): void {
+  const wrong = labels.findIndex((label) => label > 1);
+  if (wrong !== -1) throw invalid('LABEL', `is_correct of trace ${wrong} is ${labels[wrong]}, not 0 or 1`, path);
+}
+
+function checkTraceIndex(traceIndex: Float64Array, path: string): void {
+  const wrong = traceIndex.findIndex((index, i) => index <= (traceIndex[i - 1] ?? -1) || !Number.isSafeInteger(index));
+  if (wrong !== -1) throw invalid('TRACE_INDEX', `trace_index does not ascend at trace ${wrong}`, path);
+}
+
+function int32(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+}
+
+function invalid(part: string, what: string, where: string): ScorerError {
+  return new ScorerError({ code: `SHARD_${part}_INVALID`, what, where, hint: 'make the shard again' });
+}
+
+function layerError(layer: number, layers: readonly number[], where: string): ScorerError {
+  const hint = `it keeps ${layers.join(', ')}`;
+  return new ScorerError({
+    code: 'LAYER_NOT_FOUND',
+    kind: 'usage',
+    what: `no layer ${layer} in the shard`,
+    where,
+    hint,
+  });
+}
