@@ -45,7 +45,9 @@ export interface Graph {
   cast(value: Value, to: ElementType): Value;
   /** Names `value` as an output of the graph. */
   output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void;
-  /** A body for Loop or If; it sees this graph's values, and its names do not clash with them. */
+  /** Makes a node's output the next output of the graph under its own name, for bodies, whose outputs go by order. */
+  result(value: Value, type: ElementType, shape: readonly Dimension[]): void;
+  /** A body for Scan, Loop or If; it sees this graph's values, and its names do not clash with them. */
   subgraph(name: string): Graph;
   /** The GraphProto as a plain object. */
   toProto(): object;
@@ -123,6 +125,9 @@ function buildGraph(graphName: string, counter: { next: number }): Graph {
     output(name, value, type, shape) {
       nodes.push({ name: fresh('output'), opType: 'Identity', input: [value.name], output: [name] });
       outputs.push(valueInfo(name, type, shape));
+    },
+    result(value, type, shape) {
+      outputs.push(valueInfo(value.name, type, shape));
     },
     subgraph: (name) => buildGraph(name, counter),
     toProto: () => ({ name: graphName, input: inputs, output: outputs, initializer: initializers, node: nodes }),

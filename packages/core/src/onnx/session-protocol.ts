@@ -25,6 +25,11 @@ export interface RunRequest {
   carry: Readonly<Record<string, string>>;
 }
 
+/** Asks for what earlier runs carried, by the names of the inputs that it is kept for. */
+export interface CarriedRequest {
+  carried: readonly string[];
+}
+
 export interface WorkerSetup extends SessionOptions {
   model: Uint8Array;
 }

@@ -1,6 +1,13 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { RunRequest, TensorData, TensorType, WorkerReply, WorkerSetup } from './session-protocol.js';
+import type {
+  CarriedRequest,
+  RunRequest,
+  TensorData,
+  TensorType,
+  WorkerReply,
+  WorkerSetup,
+} from './session-protocol.js';
 
 /**
  * Holds one ONNX Runtime session in a thread of its own: `create()` and `run()` block their thread's event loop for
@@ -18,6 +25,10 @@ try {
 }
 
 async function serve(setup: WorkerSetup): Promise<void> {
+  // Where the engine has Float16Array (Node 24), onnxruntime-common makes float16 tensors of it, which the native half
+  // cannot read ("not enough space"). Without it, here in this thread, both take the bits as a Uint16Array.
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+
   let runtime: Runtime;
   try {
     runtime = await import('onnxruntime-node');
@@ -31,8 +42,10 @@ async function serve(setup: WorkerSetup): Promise<void> {
 
   // One run at a time: with a CUDA session a second one would only compete for the same memory.
   let queue: Promise<void> = Promise.resolve();
-  port.on('message', (request: RunRequest) => {
-    queue = queue.then(() => run(runtime, session, carried, request));
+  port.on('message', (request: RunRequest | CarriedRequest) => {
+    queue = queue.then(() =>
+      'carried' in request ? replyCarried(carried, request) : run(runtime, session, carried, request),
+    );
   });
   reply({
     kind: 'ready',
@@ -68,6 +81,16 @@ async function run(
   }
 }
 
+function replyCarried(carried: Map<string, Tensor>, { carried: names }: CarriedRequest): void {
+  const missing = names.find((name) => !carried.has(name));
+  if (missing !== undefined) {
+    reply({ kind: 'failed', during: 'run', message: `nothing is carried for ${missing}` });
+    return;
+  }
+  const outputs = Object.fromEntries(names.map((name) => [name, fromTensor(carried.get(name)!)]));
+  reply({ kind: 'outputs', outputs });
+}
+
 function sessionOptions({ device, threads, externalDataFolder }: WorkerSetup): InferenceSession.SessionOptions {
   return {
     executionProviders: device === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
@@ -81,21 +104,11 @@ function sessionOptions({ device, threads, externalDataFolder }: WorkerSetup): I
 }
 
 function toTensor(runtime: Runtime, { type, dims, data }: TensorData): Tensor {
-  // Where the engine has Float16Array, onnxruntime-common accepts nothing else for float16.
-  const Float16 = (globalThis as { Float16Array?: new (buffer: ArrayBufferLike, at: number, n: number) => Uint16Array })
-    .Float16Array;
-  const values = type === 'float16' && Float16 ? new Float16(data.buffer, data.byteOffset, data.length) : data;
-  return new runtime.Tensor(type as 'float32', values as Float32Array, dims);
+  return new runtime.Tensor(type as 'float32', data as Float32Array, dims);
 }
 
 function fromTensor(tensor: Tensor): TensorData {
-  const data = tensor.data as Float32Array;
-  const isFloat16 = tensor.type === 'float16' && !(data instanceof Uint16Array);
-  return {
-    type: tensor.type as TensorType,
-    dims: tensor.dims,
-    data: isFloat16 ? new Uint16Array(data.buffer, (data as Float32Array).byteOffset, data.length) : data,
-  };
+  return { type: tensor.type as TensorType, dims: tensor.dims, data: tensor.data as TensorData['data'] };
 }
 
 function reply(message: WorkerReply, transfer: TransferListItem[] = []): void {

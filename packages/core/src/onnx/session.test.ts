@@ -42,6 +42,24 @@ describe('a session', () => {
     await session.close();
   });
 
+  test('gives copies of what it carries, and refuses names that it carries nothing for', async () => {
+    const session = await openSession(encodeGraph(adder()), { device: 'cpu' });
+    await session.run({ x: scalar(2), state: scalar(40) }, { fetch: [], carry: { y: 'state' } });
+    expect(await session.carried(['state'])).toEqual({ state: scalar(42) });
+    expect(await session.carried(['state'])).toEqual({ state: scalar(42) });
+    await expect(session.carried(['x'])).rejects.toMatchObject({ code: 'ONNX_RUN_FAILED' });
+    await session.close();
+  });
+
+  test('takes over the memory of feeds that are transferred, and of no others', async () => {
+    const session = await openSession(encodeGraph(adder()), { device: 'cpu' });
+    const [x, state] = [scalar(2), scalar(40)];
+    const { y } = await session.run({ x, state }, { fetch: ['y'], transfer: ['x'] });
+    expect(y).toEqual(scalar(42));
+    expect([x.data.length, state.data.length]).toEqual([0, 1]);
+    await session.close();
+  });
+
   test('takes and returns float16 as its bits', async () => {
     const graph = createGraph('double');
     const x = graph.input('x', 'float16', ['n']);

@@ -1,6 +1,15 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { ScorerError } from '../errors/index.js';
-import type { RunRequest, SessionOptions, TensorData, WorkerReply, WorkerSetup } from './session-protocol.js';
+import type {
+  CarriedRequest,
+  RunRequest,
+  SessionOptions,
+  TensorData,
+  WorkerReply,
+  WorkerSetup,
+} from './session-protocol.js';
 
 /** An ONNX Runtime session in a worker thread. */
 export interface OnnxSession {
@@ -9,14 +18,18 @@ export interface OnnxSession {
   /** Name and version of the runtime, for metadata: `onnxruntime-node 1.30.0`. */
   readonly runtime: string;
   /**
-   * Runs the graph once; calls may overlap and are served in order. `carry` maps outputs to inputs: such an output stays in the worker and is
-   * fed as that input at every later run (training state, KV cache) unless the feeds name it again.
+   * Runs the graph once; calls may overlap and are served in order. `carry` maps outputs to inputs: such an output
+   * stays in the worker and is fed as that input at every later run (training state, KV cache) unless the feeds name
+   * it again.
+   * `transfer` names feeds whose memory goes to the worker instead of a copy; the caller can't use those again.
    * @throws ScorerError `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable).
    */
   run(
     feeds: Readonly<Record<string, TensorData>>,
-    options: { fetch: readonly string[]; carry?: Readonly<Record<string, string>> },
+    options: { fetch: readonly string[]; carry?: Readonly<Record<string, string>>; transfer?: readonly string[] },
   ): Promise<Record<string, TensorData>>;
+  /** Copies of what earlier runs carried, by the names of the inputs that it is kept for. */
+  carried(inputs: readonly string[]): Promise<Record<string, TensorData>>;
   close(): Promise<void>;
 }
 
@@ -37,19 +50,27 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
   }
 
   let last: Promise<unknown> = Promise.resolve();
+  const ask = async (
+    request: RunRequest | CarriedRequest,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<Record<string, TensorData>> => {
+    worker.postMessage(request, transfer);
+    const next = replies.next();
+    last = next.catch(() => {});
+    const reply = await next;
+    if (reply.kind === 'outputs') return reply.outputs;
+    throw reply.kind === 'failed' ? failure(reply, options) : unexpected(reply);
+  };
+
   return {
     inputs: first.inputs,
     outputs: first.outputs,
     runtime: first.runtime,
-    async run(feeds, { fetch, carry = {} }) {
-      const request: RunRequest = { feeds, fetch, carry };
-      worker.postMessage(request);
-      const next = replies.next();
-      last = next.catch(() => {});
-      const reply = await next;
-      if (reply.kind === 'outputs') return reply.outputs;
-      throw reply.kind === 'failed' ? failure(reply, options) : unexpected(reply);
+    run(feeds, { fetch, carry = {}, transfer = [] }) {
+      const buffers = transfer.map((name) => feeds[name]!.data.buffer as ArrayBuffer);
+      return ask({ feeds, fetch, carry }, buffers);
     },
+    carried: (inputs) => ask({ carried: inputs }),
     async close() {
       await last;
       await worker.terminate();
@@ -80,7 +101,7 @@ function failure(reply: Extract<WorkerReply, { kind: 'failed' }>, { device }: Se
       code: 'ONNXRUNTIME_MISSING',
       what: 'onnxruntime-node is not installed or does not load here',
       where: what,
-      hint: 'run: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node',
+      hint: `run: ${installCommand()}`,
     });
   }
   if (/out of memory|failed to allocate|bad_alloc|cudaErrorMemoryAllocation/i.test(reply.message)) {
@@ -106,4 +127,15 @@ function failure(reply: Extract<WorkerReply, { kind: 'failed' }>, { device }: Se
 
 function unexpected(reply: WorkerReply): Error {
   return new Error(`unexpected reply from the inference thread: ${reply.kind}`);
+}
+
+/**
+ * Installs the runtime beside this package, also inside npx's cache. Its install script is left out: it downloads CUDA
+ * libraries and fails behind firewalls (npm then drops the optional dependency), while the CPU library needs no script.
+ */
+function installCommand(): string {
+  const here = fileURLToPath(import.meta.url);
+  const root = here.slice(0, Math.max(0, here.lastIndexOf(join('node_modules', '@scorer'))));
+  const prefix = root && ` --prefix ${JSON.stringify(root)}`;
+  return `npm install --ignore-scripts${prefix} onnxruntime-node@1`;
 }

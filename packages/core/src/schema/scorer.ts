@@ -20,6 +20,8 @@ export const scorerConfigSchema = z.object({
   /** Base name and fingerprint of the model whose hidden states it reads. */
   model: z.string(),
   model_fingerprint: z.string(),
+  /** SHA-256 over the `data_sha256` of the shards that it was trained on, in the order of their names. */
+  data_fingerprint: z.string(),
   hidden_size: z.number().int().positive(),
   /** Layers that stood in the shards, and those that the feature uses, by number as in transformers. */
   layers: z.array(z.number().int().nonnegative()).min(1),
