@@ -1,0 +1,167 @@
+import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ScorerError } from '@scorer/core/errors';
+import { type FileLock, lockFile, onFile, removeStaleTemporaries, writeFileAtomic } from '@scorer/core/files';
+import { type ScorerConfig, scorerConfigSchema } from '@scorer/core/schema';
+import type { TrainingState } from './engine/engine.js';
+import type { NetworkShape } from './engine/network.js';
+import type { Metrics } from './metrics.js';
+import { type MetricsFile, metricsFileSchema } from './metrics-file.js';
+import { bestEpoch, type Epoch } from './selection.js';
+import { readState, writeScorer, writeState } from './weights-files.js';
+
+/** What a training run leaves in its folder. */
+export const FILES = {
+  /** The best weights so far. */
+  scorer: 'scorer.safetensors',
+  /** What training goes on from. */
+  state: 'state.safetensors',
+  config: 'config.json',
+  metrics: 'metrics.json',
+} as const;
+
+export const checkpointName = (epoch: number, { auc, f1 }: Metrics): string =>
+  `checkpoint_epoch${epoch}_auc${auc.toFixed(4)}_f1${f1.toFixed(4)}.safetensors`;
+
+const CHECKPOINT_NAME = /^checkpoint_epoch\d+_auc[\d.]+_f1[\d.]+\.safetensors$/;
+
+/** The folder of a run, under its lock. */
+export interface RunFolder {
+  readonly path: string;
+  /** The epochs that are done, from those of earlier calls on. */
+  readonly history: readonly Epoch[];
+  /** Where to go on from; undefined at the start of a run. */
+  readonly state: TrainingState | undefined;
+  /** metrics.json of a run that has come to its end. */
+  readonly finished: MetricsFile | undefined;
+  /** Makes an epoch durable: its weights if they are the best ones, and the state after it. */
+  save(history: readonly Epoch[], state: TrainingState, metrics: MetricsFile): Promise<void>;
+  /** Marks the run as finished. */
+  finish(metrics: MetricsFile): Promise<void>;
+  /** Releases the lock. */
+  close(): Promise<void>;
+}
+
+/**
+ * Takes a folder for a run: a new one, or one where a run of the same configuration was begun.
+ * @param overwrite removes what a run has left there; without it a run of another configuration is refused
+ * @throws ScorerError `RUN_LOCKED` (retryable), `RUN_EXISTS` (usage)
+ */
+export async function openRunFolder(
+  path: string,
+  config: ScorerConfig,
+  { overwrite }: { overwrite: boolean },
+): Promise<RunFolder> {
+  await onFile(path, () => mkdir(path, { recursive: true }));
+  const lock = await takeLock(path);
+  try {
+    await removeStaleTemporaries(path);
+    if (overwrite) await removeRun(path);
+    await refuseOther(config, path);
+    const finished = await readMetrics(path);
+    const network = networkOf(config);
+    const statePath = join(path, FILES.state);
+    const isBegun = !finished?.finished && (await exists(statePath));
+    const progress = isBegun ? await readState(statePath, network) : undefined;
+    return {
+      path,
+      history: progress?.history ?? [],
+      state: progress?.state,
+      finished: finished?.finished ? finished : undefined,
+      async save(history, state, metrics) {
+        const epoch = history.length;
+        if (epoch === 1) await writeJson(join(path, FILES.config), config);
+        if (bestEpoch(history) === epoch) {
+          const name = checkpointName(epoch, history.at(-1)!);
+          for (const file of [FILES.scorer, name]) await writeScorer(join(path, file), network, state.weights);
+        }
+        await writeState(statePath, network, state, history);
+        await writeJson(join(path, FILES.metrics), metrics);
+      },
+      finish: (metrics) => writeJson(join(path, FILES.metrics), metrics),
+      close: () => lock.release(),
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+export function networkOf({ input_size, hidden_units }: ScorerConfig): NetworkShape {
+  return { inputSize: input_size, hiddenUnits: hidden_units };
+}
+
+async function takeLock(path: string): Promise<FileLock> {
+  const lock = await lockFile(join(path, 'run'));
+  if (lock) return lock;
+  throw new ScorerError({
+    code: 'RUN_LOCKED',
+    kind: 'retryable',
+    what: 'another process trains here',
+    where: path,
+    hint: 'wait for it, or use another --config-name',
+  });
+}
+
+/** Removes what a run writes, and nothing else. */
+async function removeRun(path: string): Promise<void> {
+  const names = await readdir(path);
+  const ours = names.filter((name) => Object.values<string>(FILES).includes(name) || CHECKPOINT_NAME.test(name));
+  // config.json last: while it stands, the rest is known to belong to it.
+  for (const name of ours.sort((a, b) => Number(a === FILES.config) - Number(b === FILES.config))) {
+    await rm(join(path, name));
+  }
+}
+
+/** Compares config.json, where there is one, with the run's own. */
+async function refuseOther(config: ScorerConfig, folder: string): Promise<void> {
+  const path = join(folder, FILES.config);
+  const text = await readText(path);
+  if (text === undefined) return;
+  const found = scorerConfigSchema.safeParse(parseOrUndefined(text));
+  const differences = found.success ? configDifferences(found.data, config) : ['it is not one that this version reads'];
+  if (differences.length === 0) return;
+  throw new ScorerError({
+    code: 'RUN_EXISTS',
+    kind: 'usage',
+    what: `a run with other settings or data stands here: ${differences.join('; ')}`,
+    where: path,
+    hint: 'give the same settings, another --config-name, or --overwrite to start over',
+  });
+}
+
+function configDifferences(found: ScorerConfig, wanted: ScorerConfig): string[] {
+  return Object.keys(wanted)
+    .map((key) => [key, ...[found, wanted].map((config) => JSON.stringify(config[key as keyof ScorerConfig]))])
+    .filter(([, there, here]) => there !== here)
+    .map(([key, there, here]) => `${key} is ${there} there, ${here} here`);
+}
+
+async function readMetrics(folder: string): Promise<MetricsFile | undefined> {
+  const text = await readText(join(folder, FILES.metrics));
+  if (text === undefined) return undefined;
+  return metricsFileSchema.safeParse(parseOrUndefined(text)).data;
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function parseOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  return (await exists(path)) ? readFile(path, 'utf8') : undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

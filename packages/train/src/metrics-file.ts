@@ -1,0 +1,46 @@
+import { splitSchema } from '@scorer/core/schema';
+import { z } from 'zod';
+import type { SplitSummary } from './result.js';
+import { bestEpoch, type Epoch } from './selection.js';
+
+const figures = { auc: z.number(), accuracy: z.number(), f1: z.number(), precision: z.number(), recall: z.number() };
+const side = z.object({ questions: z.number(), traces: z.number(), steps: z.number(), positives: z.number() });
+
+/** metrics.json: the best epoch's figures at the top, then how the run came there. */
+export const metricsFileSchema = z.object({
+  /** False while the run is at work or interrupted. */
+  finished: z.boolean(),
+  ...figures,
+  best_epoch: z.number(),
+  /** Mean training loss of each epoch. */
+  loss_curve: z.array(z.number()),
+  /** Validation after each epoch. */
+  epochs: z.array(z.object({ epoch: z.number(), loss: z.number(), ...figures })),
+  split: z.object({ kind: splitSchema, shared_questions: z.number(), train: side, validation: side }),
+  traces_without_steps: z.number(),
+});
+
+export type MetricsFile = z.output<typeof metricsFileSchema>;
+
+/** What metrics.json says after the epochs of `history`, of which there is one at least. */
+export function describeRun(
+  history: readonly Epoch[],
+  { split, tracesWithoutSteps }: { split: SplitSummary; tracesWithoutSteps: number },
+): MetricsFile {
+  const best = bestEpoch(history);
+  const { loss: _, ...metrics } = history[best - 1]!;
+  return {
+    finished: false,
+    ...metrics,
+    best_epoch: best,
+    loss_curve: history.map(({ loss }) => loss),
+    epochs: history.map((epoch, i) => ({ epoch: i + 1, ...epoch })),
+    split: {
+      kind: split.kind,
+      shared_questions: split.sharedQuestions,
+      train: split.train,
+      validation: split.validation,
+    },
+    traces_without_steps: tracesWithoutSteps,
+  };
+}

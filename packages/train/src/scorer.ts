@@ -1,0 +1,73 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ScorerError } from '@scorer/core/errors';
+import { onFile } from '@scorer/core/files';
+import type { SessionOptions } from '@scorer/core/onnx';
+import { type ScorerConfig, scorerConfigSchema } from '@scorer/core/schema';
+import { FILES } from './checkpoint.js';
+import type { FeatureRows } from './engine/engine.js';
+import { type Forward, openForward } from './engine/forward.js';
+import { readScorer } from './weights-files.js';
+
+/** A trained scorer, ready to score rows of features. */
+export interface Scorer {
+  /** What it reads and how it was trained; undefined for a bare file of weights. */
+  readonly config: ScorerConfig | undefined;
+  /** Numbers in a row, D. */
+  readonly inputSize: number;
+  readonly hiddenUnits: number;
+  /** The probability of each row [R, D] that its trace ends right, [R]. */
+  score(rows: FeatureRows): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a scorer from its checkpoint folder, or from a bare .safetensors file with the four tensors.
+ * @throws ScorerError `SCORER_INVALID`, `SCORER_CONFIG_INVALID`, `FILE_NOT_FOUND`, `ONNXRUNTIME_MISSING`, …
+ */
+export async function loadScorer(path: string, options: SessionOptions = { device: 'cpu' }): Promise<Scorer> {
+  const isFolder = (await onFile(path, () => stat(path))).isDirectory();
+  const { network, weights } = await readScorer(isFolder ? join(path, FILES.scorer) : path);
+  const config = isFolder ? await readConfig(join(path, FILES.config)) : undefined;
+
+  // A session takes rows of one type.
+  const sessions = new Map<FeatureRows['type'], Promise<Forward>>();
+  const open = async (type: FeatureRows['type']): Promise<Forward> => {
+    const forward = await openForward(network, type, options);
+    forward.setWeights(weights);
+    return forward;
+  };
+
+  return {
+    config,
+    ...network,
+    async score(rows) {
+      if (!sessions.has(rows.type)) sessions.set(rows.type, open(rows.type));
+      const forward = await sessions.get(rows.type)!;
+      return probabilities(await forward.logits(rows));
+    },
+    async close() {
+      for (const session of sessions.values()) await (await session).close();
+    },
+  };
+}
+
+/** The sigmoid of logits. */
+export function probabilities(logits: Float32Array): Float32Array {
+  return logits.map((z) => 1 / (1 + Math.exp(-z)));
+}
+
+async function readConfig(path: string): Promise<ScorerConfig> {
+  const text = await onFile(path, () => readFile(path, 'utf8'));
+  try {
+    return scorerConfigSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ScorerError({
+      code: 'SCORER_CONFIG_INVALID',
+      what: 'it is not the config.json of a scorer that this version reads',
+      where: path,
+      hint: 'train again, or name the scorer.safetensors itself',
+      cause,
+    });
+  }
+}

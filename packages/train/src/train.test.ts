@@ -1,0 +1,248 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lockFile } from '@scorer/core/files';
+import { openSafetensors } from '@scorer/core/safetensors';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type SampleTrace, sampleTraces, writeShard } from './sample-shards.test.support.js';
+import { type TrainOptions, train } from './train.js';
+import { readScorer } from './weights-files.js';
+
+const HIDDEN_SIZE = 8;
+
+let shards: string;
+beforeAll(async () => {
+  shards = await mkdtemp(join(tmpdir(), 'shards-'));
+  const traces = sampleTraces({ questions: 10, tracesPerQuestion: 8, steps: 6, hiddenSize: HIDDEN_SIZE });
+  await writeShard(join(shards, 'a.safetensors'), traces.slice(0, 50), { layers: [1], hiddenSize: HIDDEN_SIZE });
+  await writeShard(join(shards, 'b.safetensors'), traces.slice(50), { layers: [1], hiddenSize: HIDDEN_SIZE });
+});
+afterAll(() => rm(shards, { recursive: true }));
+
+let outDir: string;
+beforeEach(async () => {
+  outDir = await mkdtemp(join(tmpdir(), 'train-'));
+});
+afterEach(() => rm(outDir, { recursive: true }));
+
+const options = (more: Partial<TrainOptions> = {}): TrainOptions => ({
+  trainDir: shards,
+  outDir,
+  configName: 'run',
+  hiddenUnits: 16,
+  lr: 1e-2,
+  batchSize: 32,
+  epochs: 4,
+  device: 'cpu',
+  ...more,
+});
+
+const checkpoints = (): string => join(outDir, 'checkpoints/run');
+const bytes = (name: string, folder = checkpoints()): Promise<Buffer> => readFile(join(folder, name));
+
+describe('a run', () => {
+  test('learns, keeps its best epoch and leaves the files of the contract', async () => {
+    const epochs: number[] = [];
+    const result = await train(options({ onEpoch: (epoch) => epochs.push(epoch) }));
+    expect(epochs).toEqual([1, 2, 3, 4]);
+    expect(result.best.auc).toBeGreaterThan(0.75);
+    expect(result.lossCurve.at(-1)).toBeLessThan(result.lossCurve[0]!);
+    expect(result.perEpoch[result.best.epoch - 1]).toMatchObject({ auc: result.best.auc, f1: result.best.f1 });
+    expect(result).toMatchObject({
+      repeated: false,
+      tracesWithoutSteps: 0,
+      split: { kind: 'question', sharedQuestions: 0, train: { questions: 8 }, validation: { questions: 2 } },
+    });
+
+    const names = await readdir(checkpoints());
+    expect(names).toEqual(
+      expect.arrayContaining(['config.json', 'metrics.json', 'scorer.safetensors', 'state.safetensors']),
+    );
+    expect(names.filter((name) => name.startsWith('.'))).toEqual([]);
+    const { auc, f1, epoch } = result.best;
+    const name = `checkpoint_epoch${epoch}_auc${auc.toFixed(4)}_f1${f1.toFixed(4)}.safetensors`;
+    expect(result.checkpoint).toBe(join(checkpoints(), name));
+    expect(await bytes(name)).toEqual(await bytes('scorer.safetensors'));
+    expect(await readdir(join(outDir, 'plots/run'))).toEqual([
+      'loss_curves.png',
+      'report.html',
+      'validation_metrics.png',
+    ]);
+  });
+
+  test("gives the scorer the names and shapes of the original's reader", async () => {
+    await train(options({ epochs: 1 }));
+    const file = await openSafetensors(join(checkpoints(), 'scorer.safetensors'));
+    const tensors = [...file.tensors.values()].map(({ name, dtype, shape }) => `${name} ${dtype} [${shape}]`);
+    await file.close();
+    expect(tensors.sort()).toEqual([
+      'net.0.bias F32 [16]',
+      `net.0.weight F32 [16,${HIDDEN_SIZE}]`,
+      'net.2.bias F32 [1]',
+      'net.2.weight F32 [1,16]',
+    ]);
+  });
+
+  test('gives the same bytes for the same seed, and others for another', async () => {
+    await train(options());
+    const first = await bytes('scorer.safetensors');
+    await train(options({ configName: 'again' }));
+    expect(await bytes('scorer.safetensors', join(outDir, 'checkpoints/again'))).toEqual(first);
+    await train(options({ configName: 'other', seed: 1 }));
+    expect(await bytes('scorer.safetensors', join(outDir, 'checkpoints/other'))).not.toEqual(first);
+  });
+
+  test('stops when its patience is spent, and says so to the progress', async () => {
+    const seen: { done: number; total?: number }[] = [];
+    // So small a step changes nothing: the first epoch stays the best.
+    const result = await train(options({ lr: 1e-12, patience: 2, epochs: 10, onProgress: (p) => seen.push(p) }));
+    expect(result.perEpoch).toHaveLength(3);
+    expect(result.best.epoch).toBe(1);
+    expect(seen.at(-1)).toMatchObject({ stage: 'training', done: 3 * 384, total: 3 * 384, unit: 'rows' });
+  });
+
+  test('reports per epoch and at the top of metrics.json what it returned', async () => {
+    const { best, lossCurve, perEpoch } = await train(options({ split: 'step' }));
+    const metrics = JSON.parse(await readFile(join(checkpoints(), 'metrics.json'), 'utf8'));
+    const { epoch, ...figures } = best;
+    expect(metrics).toMatchObject({ finished: true, best_epoch: epoch, ...figures, loss_curve: lossCurve });
+    expect(metrics.epochs).toEqual(perEpoch);
+    expect(metrics.split).toMatchObject({ kind: 'step', shared_questions: 10, train: { steps: 384 } });
+  });
+});
+
+describe('the same command again', () => {
+  /** Aborts in the epoch after `epoch`. */
+  async function trainAndStopAfter(epoch: number): Promise<void> {
+    const controller = new AbortController();
+    const onEpoch = (done: number): void => {
+      if (done === epoch) controller.abort();
+    };
+    await expect(train(options({ signal: controller.signal, onEpoch }))).rejects.toThrow(/abort/);
+  }
+
+  test('goes on after the last whole epoch, with the same bytes as a run that was never stopped', async () => {
+    await train(options({ configName: 'unbroken' }));
+    await trainAndStopAfter(2);
+    const stopped = JSON.parse(await readFile(join(checkpoints(), 'metrics.json'), 'utf8'));
+    expect(stopped).toMatchObject({ finished: false, epochs: [{ epoch: 1 }, { epoch: 2 }] });
+
+    const epochs: number[] = [];
+    await train(options({ onEpoch: (epoch) => epochs.push(epoch) }));
+    expect(epochs).toEqual([3, 4]);
+    for (const name of ['scorer.safetensors', 'state.safetensors', 'metrics.json']) {
+      expect(await bytes(name), name).toEqual(await bytes(name, join(outDir, 'checkpoints/unbroken')));
+    }
+  });
+
+  test('repeats the result of a finished run without training', async () => {
+    const first = await train(options());
+    await rm(join(checkpoints(), 'state.safetensors'));
+    const second = await train(options({ onEpoch: () => expect.unreachable() }));
+    expect(second).toEqual({ ...first, repeated: true });
+  });
+
+  test('with other settings is refused, and what stands there stays', async () => {
+    await train(options({ epochs: 1 }));
+    const scorer = await bytes('scorer.safetensors');
+    await expect(train(options({ epochs: 2, seed: 5 }))).rejects.toMatchObject({
+      code: 'RUN_EXISTS',
+      kind: 'usage',
+      message: expect.stringContaining('seed is 0 there, 5 here; epochs is 1 there, 2 here'),
+    });
+    expect(await bytes('scorer.safetensors')).toEqual(scorer);
+  });
+
+  test('with other data is refused', async () => {
+    await train(options({ epochs: 1 }));
+    const other = await mkdtemp(join(tmpdir(), 'shards-'));
+    const traces = sampleTraces({ questions: 5, tracesPerQuestion: 8, steps: 3, hiddenSize: HIDDEN_SIZE });
+    await writeShard(join(other, 'a.safetensors'), traces, { layers: [1], hiddenSize: HIDDEN_SIZE });
+    await expect(train(options({ epochs: 1, trainDir: other }))).rejects.toMatchObject({
+      code: 'RUN_EXISTS',
+      message: expect.stringContaining('data_fingerprint'),
+    });
+    await rm(other, { recursive: true });
+  });
+
+  test('with --overwrite starts over and removes the checkpoints of the run before, but nothing else', async () => {
+    const before = await train(options({ epochs: 1 }));
+    await writeFile(join(checkpoints(), 'notes.txt'), 'mine');
+    const after = await train(options({ seed: 5, overwrite: true }));
+    expect(after.perEpoch).toHaveLength(4);
+    expect(after.checkpoint).not.toBe(before.checkpoint);
+    expect(existsSync(before.checkpoint)).toBe(false);
+    expect(existsSync(join(checkpoints(), 'notes.txt'))).toBe(true);
+  });
+
+  test('while the first is still at work is refused as something to try later', async () => {
+    await mkdir(checkpoints(), { recursive: true });
+    const lock = await lockFile(join(checkpoints(), 'run'));
+    // Held by this very process, which is alive.
+    await expect(train(options())).rejects.toMatchObject({ code: 'RUN_LOCKED', kind: 'retryable' });
+    await lock!.release();
+  });
+});
+
+describe('what cannot be trained on gives its own error and no folder', () => {
+  const states = (rows: number): SampleTrace['states'] =>
+    new Map([[1, Array.from({ length: rows }, () => new Float32Array(HIDDEN_SIZE))]]);
+
+  test.each<[string, string, SampleTrace[]]>([
+    ['no shards', 'NO_SHARDS', []],
+    ['traces without steps', 'NO_STEPS', [{ question: 'a', isCorrect: true, states: states(0) }]],
+    ['steps in prompts only', 'NO_STEPS', [{ question: 'a', isCorrect: true, states: states(2), regions: [0, 0] }]],
+    [
+      'one question',
+      'VALIDATION_EMPTY',
+      [true, false].map((isCorrect) => ({ question: 'a', isCorrect, states: states(2) })),
+    ],
+    [
+      'wrong traces only',
+      'ONE_CLASS',
+      ['a', 'b', 'c'].map((q) => ({ question: q, isCorrect: false, states: states(2) })),
+    ],
+    [
+      'right traces only',
+      'ONE_CLASS',
+      ['a', 'b', 'c'].map((q) => ({ question: q, isCorrect: true, states: states(2) })),
+    ],
+  ])('%s: %s', async (_, code, traces) => {
+    const folder = await mkdtemp(join(tmpdir(), 'shards-'));
+    if (traces.length > 0)
+      await writeShard(join(folder, 'a.safetensors'), traces, { layers: [1], hiddenSize: HIDDEN_SIZE });
+    await expect(train(options({ trainDir: folder }))).rejects.toMatchObject({ code, kind: 'input' });
+    expect(await readdir(outDir)).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+
+  test('hidden states that are not finite: LOSS_NOT_FINITE, and an empty folder', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'shards-'));
+    const traces = sampleTraces({ questions: 4, tracesPerQuestion: 4, steps: 2, hiddenSize: HIDDEN_SIZE });
+    for (const { states } of traces) states.get(1)![0]![0] = Number.POSITIVE_INFINITY;
+    await writeShard(join(folder, 'a.safetensors'), traces, { layers: [1], hiddenSize: HIDDEN_SIZE });
+    await expect(train(options({ trainDir: folder }))).rejects.toMatchObject({ code: 'LOSS_NOT_FINITE' });
+    expect(await readdir(checkpoints())).toEqual([]);
+    await rm(folder, { recursive: true });
+  });
+
+  test.each(['', '.', '..', 'a/b', 'a\\b', '/tmp/x', 'a\nb'])('the name %j: BAD_OPTION', async (configName) => {
+    await expect(train(options({ configName }))).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });
+    expect(await readdir(outDir)).toEqual([]);
+  });
+});
+
+test('each feature trains a scorer of its own width', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shards-'));
+  const sample = { questions: 5, tracesPerQuestion: 6, steps: 3, hiddenSize: HIDDEN_SIZE, layers: [0, 2, 5] };
+  await writeShard(join(folder, 'a.safetensors'), sampleTraces(sample), sample);
+  const widths = { last: 8, layer_mean: 8, concat: 24, certain_layer: 8 } as const;
+  for (const [feature, width] of Object.entries(widths) as [keyof typeof widths, number][]) {
+    const layer = feature === 'certain_layer' ? 2 : undefined;
+    await train(options({ trainDir: folder, configName: feature, feature, layer, epochs: 1 }));
+    const { network } = await readScorer(join(outDir, 'checkpoints', feature, 'scorer.safetensors'));
+    expect(network.inputSize, feature).toBe(width);
+  }
+  await rm(folder, { recursive: true });
+});

@@ -1,0 +1,176 @@
+import { join } from 'node:path';
+import { type OnProgress, parseOptions } from '@scorer/core/cli';
+import { ScorerError } from '@scorer/core/errors';
+import { type Device, resolveDevice } from '@scorer/core/onnx';
+import type { ScorerConfig } from '@scorer/core/schema';
+import type { z } from 'zod';
+import { networkOf, openRunFolder, type RunFolder } from './checkpoint.js';
+import { scorerConfig } from './config.js';
+import { orderedRows, trainingBatches } from './data/batches.js';
+import { openTrainingData, type TrainingData } from './data/training-data.js';
+import { createEngine, type Engine, type EngineName, initialState, resolveEngine } from './engine/engine.js';
+import { initialParameters } from './engine/network.js';
+import { scoreAll, trainEpoch } from './epoch.js';
+import { classificationMetrics } from './metrics.js';
+import { describeRun, type MetricsFile } from './metrics-file.js';
+import { type TrainSettings, trainOptionsSchema } from './options.js';
+import { type TrainingResult, trainingResult, type ValidationScores } from './result.js';
+import { loadScorer, probabilities } from './scorer.js';
+import { type Epoch, isDone } from './selection.js';
+
+export type TrainOptions = z.input<typeof trainOptionsSchema> & TrainHooks;
+
+export interface TrainHooks {
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+  /** Called after each epoch (from 1) with its loss and its validation. */
+  onEpoch?: ((epoch: number, result: Epoch) => void) | undefined;
+  onWarning?: ((message: string) => void) | undefined;
+}
+
+/**
+ * Trains a scorer on a folder of shards: epochs of minibatches, each validated; the best weights are kept, and after
+ * every epoch a state to go on from; plots in the end. A run that stands already goes on after its last epoch, with
+ * the same numbers as one that was never interrupted; a finished one repeats its result.
+ * @throws ScorerError the codes of `openTrainingData` and `openRunFolder`, `BAD_OPTION`, `ENGINE_NOT_AVAILABLE`
+ * (usage), `LOSS_NOT_FINITE`, `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`
+ */
+export async function train(options: TrainOptions): Promise<TrainingResult> {
+  const settings = parseOptions(trainOptionsSchema, options);
+  const engine = resolveEngine(settings.engine);
+  const data = await openTrainingData(settings);
+  try {
+    const config = scorerConfig(settings, data);
+    const run = await openRunFolder(join(settings.outDir, 'checkpoints', config.name), config, settings);
+    try {
+      return await trainInFolder({ settings, engine, config, data, run, hooks: options });
+    } finally {
+      await run.close();
+    }
+  } finally {
+    await data.close();
+  }
+}
+
+interface Training {
+  readonly settings: TrainSettings;
+  readonly engine: EngineName;
+  readonly config: ScorerConfig;
+  readonly data: TrainingData;
+  readonly run: RunFolder;
+  readonly hooks: TrainHooks;
+}
+
+async function trainInFolder(training: Training): Promise<TrainingResult> {
+  const { settings, config, data, run, hooks } = training;
+  const plotsFolder = join(settings.outDir, 'plots', config.name);
+  const summarise = (metrics: MetricsFile): TrainingResult =>
+    trainingResult({ config, metrics, checkpointFolder: run.path, plotsFolder, repeated: run.finished !== undefined });
+  if (run.finished) return summarise(run.finished);
+
+  const device = await resolveDevice(settings.device);
+  const history = await trainEpochs(training, device);
+  const validation = await validateKept(training, device);
+
+  const { scores, labels } = validation;
+  const metrics = { ...describeRun(history, data), ...classificationMetrics(scores, labels), finished: true };
+  const result = summarise(metrics);
+  await plot(result, validation, hooks);
+  // Last of all: from here on the run counts as finished.
+  await run.finish(metrics);
+  return result;
+}
+
+/** The epochs that are left of the run. Returns all of them. */
+async function trainEpochs(training: Training, device: Device): Promise<readonly Epoch[]> {
+  const { settings, data, run, hooks } = training;
+  const history = [...run.history];
+  if (isDone(history, settings)) return history;
+
+  const batches = trainingBatches(data.source, data.train, settings);
+  const validationRows = orderedRows(data.source, data.validation);
+  const count = data.validation.rows.length;
+  const progress = trackRows(hooks, (settings.epochs - history.length) * data.train.rows.length);
+  const engine = await startEngine(training, device);
+  try {
+    while (!isDone(history, settings)) {
+      const epoch = history.length + 1;
+      const loss = await trainEpoch(engine, batches.epoch(epoch), { signal: hooks.signal, onRows: progress.add });
+      if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch);
+
+      const logits = await scoreAll(engine.predict, validationRows(), { count, signal: hooks.signal });
+      const result = { loss, ...classificationMetrics(probabilities(logits), data.validation.labels) };
+      history.push(result);
+      await run.save(history, await engine.state(), describeRun(history, data));
+      hooks.onEpoch?.(epoch, result);
+    }
+  } finally {
+    await engine.close();
+  }
+  progress.end();
+  return history;
+}
+
+async function startEngine({ settings, engine, config, data, run }: Training, device: Device): Promise<Engine> {
+  const network = networkOf(config);
+  const { lr: learningRate, weightDecay } = settings;
+  const options = {
+    network,
+    rowType: data.source.rowType,
+    adam: { learningRate, weightDecay, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    positiveWeight: config.pos_weight,
+    device,
+    threads: settings.threads,
+  };
+  const state = run.state ?? initialState(initialParameters(network, settings.seed));
+  return createEngine(engine, options, state);
+}
+
+/** The scores of the kept weights on the validation steps, by way of the file that users will load. */
+async function validateKept({ settings, data, run, hooks }: Training, device: Device): Promise<ValidationScores> {
+  const { source, validation } = data;
+  const scorer = await loadScorer(run.path, { device, threads: settings.threads });
+  try {
+    const options = { count: validation.rows.length, signal: hooks.signal };
+    const scores = await scoreAll(scorer.score, orderedRows(source, validation)(), options);
+    return { scores, labels: validation.labels };
+  } finally {
+    await scorer.close();
+  }
+}
+
+async function plot(result: TrainingResult, validation: ValidationScores, { onWarning }: TrainHooks): Promise<void> {
+  // Loaded here because a browser's DOM and a renderer hang on it.
+  const { writePlots } = await import('./plots/index.js');
+  try {
+    await writePlots(result.plotsFolder, [result], { ...result, validation });
+  } catch (error) {
+    // The scorer is trained: pictures that this machine can't draw are no reason to fail.
+    if (!(error instanceof ScorerError) || error.code !== 'PNG_RENDERER_MISSING') throw error;
+    onWarning?.(error.message);
+  }
+}
+
+function trackRows({ onProgress }: TrainHooks, total: number) {
+  let done = 0;
+  const show = (of: number): void => onProgress?.({ stage: 'training', done, total: of, unit: 'rows' });
+  return {
+    add(rows: number): void {
+      done += rows;
+      show(total);
+    },
+    /** Where patience ended the run, what is done is all there was to do. */
+    end(): void {
+      if (done < total) show(done);
+    },
+  };
+}
+
+function lossNotFinite(loss: number, epoch: number): ScorerError {
+  return new ScorerError({
+    code: 'LOSS_NOT_FINITE',
+    what: `the training loss is ${loss}`,
+    where: `epoch ${epoch}`,
+    hint: 'lower --lr, and look for values that are not finite in the shards with scorer-shards verify',
+  });
+}

@@ -1,0 +1,95 @@
+import { ScorerError } from '@scorer/core/errors';
+import { openSafetensors, type SafetensorsFile, type TensorWithData, writeSafetensors } from '@scorer/core/safetensors';
+import type { TrainingState } from './engine/engine.js';
+import { forEachParameter, type NetworkShape, PARAMETERS, type Parameters, parameterShapes } from './engine/network.js';
+import type { Epoch } from './selection.js';
+
+/** Writes weights under the names that the original's reader knows, F32. */
+export async function writeScorer(path: string, network: NetworkShape, weights: Parameters): Promise<void> {
+  await writeSafetensors(path, tensorsOf('', network, weights), { format: 'pt' });
+}
+
+/**
+ * Reads the weights that `writeScorer` wrote, or any file with the four tensors.
+ * @throws ScorerError `SCORER_INVALID`, the codes of `openSafetensors`
+ */
+export async function readScorer(path: string): Promise<{ network: NetworkShape; weights: Parameters }> {
+  const file = await openSafetensors(path);
+  try {
+    const [hiddenUnits = 0, inputSize = 0] = file.tensors.get('net.0.weight')?.shape ?? [];
+    const network = { inputSize, hiddenUnits };
+    return { network, weights: await readParameters(file, '', network) };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Names of the groups of tensors in state.safetensors: the weights as in a scorer, Adam's sums with a prefix. */
+const GRADIENT_SUM = 'gradient_sum.';
+const SQUARE_SUM = 'square_sum.';
+
+/** Writes all that training goes on from: the tensors of the state, and in the metadata the epochs so far. */
+export async function writeState(
+  path: string,
+  network: NetworkShape,
+  { step, weights, gradientSums, squareSums }: TrainingState,
+  history: readonly Epoch[],
+): Promise<void> {
+  const tensors = [
+    ...tensorsOf('', network, weights),
+    ...tensorsOf(GRADIENT_SUM, network, gradientSums),
+    ...tensorsOf(SQUARE_SUM, network, squareSums),
+  ];
+  const metadata = { format: 'scorer.training-state', step: String(step), history: JSON.stringify(history) };
+  await writeSafetensors(path, tensors, metadata);
+}
+
+/** @throws ScorerError the codes of `readScorer` */
+export async function readState(
+  path: string,
+  network: NetworkShape,
+): Promise<{ state: TrainingState; history: Epoch[] }> {
+  const file = await openSafetensors(path);
+  try {
+    const state = {
+      step: Number(file.metadata.step),
+      weights: await readParameters(file, '', network),
+      gradientSums: await readParameters(file, GRADIENT_SUM, network),
+      squareSums: await readParameters(file, SQUARE_SUM, network),
+    };
+    return { state, history: JSON.parse(file.metadata.history ?? '[]') as Epoch[] };
+  } finally {
+    await file.close();
+  }
+}
+
+function tensorsOf(prefix: string, network: NetworkShape, parameters: Parameters): TensorWithData[] {
+  const shapes = parameterShapes(network);
+  return PARAMETERS.map((name) => ({
+    name: `${prefix}${name}`,
+    dtype: 'F32',
+    shape: shapes[name],
+    data: parameters[name],
+  }));
+}
+
+async function readParameters(file: SafetensorsFile, prefix: string, network: NetworkShape): Promise<Parameters> {
+  const shapes = parameterShapes(network);
+  const arrays = new Map<string, Float32Array>();
+  for (const name of PARAMETERS) {
+    const info = file.tensors.get(`${prefix}${name}`);
+    const expected = `F32 [${shapes[name].join(', ')}]`;
+    const found = info ? `${info.dtype} [${info.shape.join(', ')}]` : 'missing';
+    if (found !== expected || network.inputSize === 0) {
+      throw new ScorerError({
+        code: 'SCORER_INVALID',
+        what: `tensor ${prefix}${name} is ${found}, not ${expected}`,
+        where: file.path,
+        hint: 'a scorer holds net.0.weight [H, D], net.0.bias [H], net.2.weight [1, H] and net.2.bias [1]',
+      });
+    }
+    const bytes = await file.read(`${prefix}${name}`);
+    arrays.set(name, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+  }
+  return forEachParameter((name) => arrays.get(name)!);
+}
