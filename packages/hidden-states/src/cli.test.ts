@@ -43,6 +43,7 @@ test.each([
   ['a model folder that does not exist', { model: 'no-such-model' }, 3, 'MODEL_NOT_FOUND'],
   ['an input file that does not exist', { input: 'no-such-file.jsonl' }, 3, 'FILE_NOT_FOUND'],
   ['an input that holds no step records', { input: BIN }, 3, 'TOO_MANY_FAILURES'],
+  ['an .onnx file as the model', { model: 'decoder.onnx' }, 2, 'ONNX_INPUT_UNSUPPORTED'],
   ['an empty range', { more: ['--start-idx', '99'] }, 3, 'EMPTY_RANGE'],
   ['an unknown flag', { more: ['--layer', 'last'] }, 2, 'USAGE'],
   ['a layer that the model lacks', { more: ['--layers', '6'] }, 2, 'BAD_LAYERS'],
@@ -72,11 +73,13 @@ test('an architecture that is not supported is named, with those that are', () =
   expect(status).toBe(3);
 });
 
-test('inspect shows what a model offers, doctor which devices work', () => {
+test('inspect shows what a model offers, export writes it, doctor tells which devices work', () => {
   expect(JSON.parse(run('inspect', '--model-name', MODEL, '--json').stdout)).toMatchObject({
     architecture: 'Qwen3ForCausalLM',
     layers: 5,
     hidden_size: 192,
   });
+  const exported = run('export', '--model-name', MODEL, '--output-file', join(folder, 'x.onnx'), '--self-contained');
+  expect(exported.stdout.trim().split('\n').at(-1)).toBe(join(folder, 'x.onnx'));
   expect(JSON.parse(run('doctor', '--json').stdout)).toMatchObject({ devices: { cpu: { works: true } } });
 });

@@ -1,5 +1,6 @@
 import { runCli } from '@scorer/core/cli';
 import { doctorCommand } from './commands/doctor.js';
+import { exportCommand } from './commands/export.js';
 import { extractCommand } from './commands/extract.js';
 import { inspectCommand } from './commands/inspect.js';
 
@@ -7,5 +8,5 @@ await runCli({
   name: 'scorer-hidden-states',
   describe: 'Hidden states of a decoder LLM at the end of every reasoning step, into safetensors shards.',
   packageUrl: import.meta.url,
-  commands: [extractCommand, inspectCommand, doctorCommand],
+  commands: [extractCommand, inspectCommand, exportCommand, doctorCommand],
 });

@@ -3,9 +3,10 @@ import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
 import { type ExtractSummary, extract } from '../run/extract.js';
 import { parseFailureLimit } from '../run/failures.js';
+import { modelOptions, modelOptionsSchema } from './model-options.js';
 
 const optionsSchema = z.object({
-  modelName: z.string().min(1),
+  ...modelOptionsSchema,
   inputPath: z.string().min(1),
   outputPath: z.string().min(1),
   startIdx: z.number().int().nonnegative(),
@@ -26,7 +27,7 @@ export const extractCommand: Command = {
   describe: 'Run step records through a model and store the hidden states at the step ends',
   isDefault: true,
   options: {
-    'model-name': { type: 'string', demandOption: true, describe: 'Hugging Face model folder' },
+    ...modelOptions,
     'input-path': { type: 'string', demandOption: true, describe: 'Step records of scorer-preprocess (.jsonl)' },
     'output-path': {
       type: 'string',
@@ -58,6 +59,7 @@ export const extractCommand: Command = {
     const options = parseOptions(optionsSchema, args);
     const summary = await extract({
       model: options.modelName,
+      ignoreConfigKeys: options.ignoreConfigKeys,
       inputPath: options.inputPath,
       outputPath: options.outputPath,
       start: options.startIdx,
@@ -74,6 +76,7 @@ export const extractCommand: Command = {
       signal,
       onProgress,
       onWarning: log.warn,
+      onInfo: log.info,
     });
     return { json: summary, text: describe(summary) };
   },

@@ -1,16 +1,17 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
 import { loadModel } from '../model/load-model.js';
+import { modelOptions, modelOptionsSchema } from './model-options.js';
 
-const optionsSchema = z.object({ modelName: z.string().min(1) });
+const optionsSchema = z.object(modelOptionsSchema);
 
 export const inspectCommand: Command = {
   name: 'inspect',
   describe: 'Show what a model offers: architecture, layers, sizes',
-  options: { 'model-name': { type: 'string', demandOption: true, describe: 'Hugging Face model folder' } },
+  options: modelOptions,
   async run(args) {
-    const { modelName } = parseOptions(optionsSchema, args);
-    const { name, spec, weights } = await loadModel(modelName);
+    const { modelName, ignoreConfigKeys } = parseOptions(optionsSchema, args);
+    const { name, spec, weights } = await loadModel(modelName, { ignoreKeys: ignoreConfigKeys });
     const bytes = [...weights.tensors.values()].reduce((sum, { length }) => sum + length, 0);
     const json = {
       model: name,

@@ -2,29 +2,49 @@ import { createGraph, encodeGraph, type Graph, int64, type Value } from '@scorer
 import type { Storage } from '@scorer/core/schema';
 import type { DecoderSpec, LayerTensorNames } from '../model/decoder-spec.js';
 import type { DecoderModel } from '../model/load-model.js';
-import { type ComputeType, type GraphWeights, graphWeights } from './graph-weights.js';
+import { type ComputeType, type GraphWeights, graphWeights, type RowStack } from './graph-weights.js';
 
 export interface DecoderGraphOptions {
   /** Layers to output, ascending: 0 = embeddings, k = after layer k, the last = after the final norm. */
   layers: readonly number[];
   compute: ComputeType;
   storage: Storage;
+  /** Takes the keys and values of the tokens before these, and gives them on with its own; false by default. */
+  takesPast?: boolean;
 }
 
-/** Inputs of the graph: `input_ids` int32 [1, T] and `positions` int32 [S]. */
+/** Inputs of the graph: `input_ids` int32 [1, T] and `positions` int32 [S], indices into these tokens. */
 export const INPUT_IDS = 'input_ids';
 export const POSITIONS = 'positions';
+
+/** Input of models with LongRoPE alone, int32 [1]: tokens of the whole trace, which choose between its two rotations. */
+export const TRACE_LENGTH = 'trace_length';
 
 /** Output of the graph for a layer: [S, D], rows in the order of `positions`. */
 export const hiddenStatesOutput = (layer: number): string => `hidden_states.${layer}`;
 
+/** Keys and values of a decoder layer (from 0), [1, K, tokens, `kernelHeadSize`]: inputs and outputs of a graph that takes them. */
+export const pastInputs = (layer: number): CacheNames => ({ key: `past.${layer}.key`, value: `past.${layer}.value` });
+export const presentOutputs = (layer: number): CacheNames => ({
+  key: `present.${layer}.key`,
+  value: `present.${layer}.value`,
+});
+
+interface CacheNames {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** How many decoder layers run, and so have keys and values, to get these layers' states. */
+export const computedLayers = (layers: readonly number[]): number => layers.at(-1)!;
+
 /** How states leave the graph; ONNX Runtime for Node has no bfloat16 tensors, so those leave as float32. */
-export const OUTPUT_TYPE: Record<Storage, 'float16' | 'float32'> = { F16: 'float16', BF16: 'float32', F32: 'float32' };
+const OUTPUT_TYPE: Record<Storage, 'float16' | 'float32'> = { F16: 'float16', BF16: 'float32', F32: 'float32' };
 
 /**
  * The decoder without lm_head as an ONNX model whose weights are references into the model's own safetensors files.
- * One causal pass over a whole sequence. Only the rows at `positions` leave the graph; layers after the last wanted
- * one are not built, and that one's projections are computed at the wanted positions alone.
+ * One causal pass over a whole sequence, or over what follows tokens whose keys and values are known. Only the rows at `positions` leave the graph; layers after
+ * the last wanted one are not built, and that one's projections are computed at the wanted positions alone.
  * @throws ScorerError `TENSOR_MISSING`, `TENSOR_SHAPE`, `TENSOR_DTYPE` where the files do not fit config.json.
  */
 export function buildDecoderGraph(model: DecoderModel, options: DecoderGraphOptions): Uint8Array {
@@ -36,7 +56,7 @@ export function buildDecoderGraph(model: DecoderModel, options: DecoderGraphOpti
   const inputIds = graph.input(INPUT_IDS, 'int32', [1, 'T']);
   const positions = graph.input(POSITIONS, 'int32', ['S']);
   const weights = graphWeights(graph, model, options.compute);
-  const builder: Builder = { graph, spec, weights };
+  const builder: Builder = { graph, spec, weights, options };
 
   const atPositions = (states: Value): Value => graph.node('Gather', [states, positions], { attributes: { axis: 1 } });
   const output = (layer: number, gathered: Value): void => {
@@ -49,24 +69,27 @@ export function buildDecoderGraph(model: DecoderModel, options: DecoderGraphOpti
   let residual = weights.rows(embeddings, [spec.vocabularySize, D], inputIds); // [1, T, D]
   if (options.layers.includes(0)) output(0, atPositions(residual));
 
-  const lastLayer = options.layers.at(-1)!;
+  const lastLayer = computedLayers(options.layers);
   if (lastLayer === 0) return encodeGraph(graph);
 
-  const sequence = sequenceInputs(builder, inputIds, options.compute);
+  const past = Array.from({ length: lastLayer }, (_, layer) => cacheInputs(builder, layer));
+  const sequence = sequenceInputs(builder, inputIds, past[0]);
+  let chunks = tokenChunks(builder, lengthOf(builder, inputIds, 1));
   let normed = rmsNorm(builder, residual, tensorsOf(0).attentionNorm, D);
   for (let layer = 1; layer <= lastLayer; layer++) {
     const tensors = tensorsOf(layer - 1);
-    let attended = selfAttention(builder, tensors, normed, sequence);
+    let attended = selfAttention(builder, tensors, normed, { ...sequence, layer: layer - 1, past: past[layer - 1] });
     if (layer === lastLayer) {
       // From here on nothing mixes tokens.
       attended = atPositions(attended);
       residual = atPositions(residual);
+      chunks = tokenChunks(builder, lengthOf(builder, positions, 0));
     }
     const projected = attentionOutput(builder, tensors, attended);
     [normed, residual] = addAndNorm(builder, projected, residual, tensors.mlpNorm);
 
     const nextNorm = layer === layerCount ? finalNorm : tensorsOf(layer).attentionNorm;
-    [normed, residual] = addAndNorm(builder, mlp(builder, tensors, normed), residual, nextNorm);
+    [normed, residual] = addAndNorm(builder, mlp(builder, tensors, normed, chunks), residual, nextNorm);
     if (options.layers.includes(layer)) {
       const states = layer === layerCount ? normed : residual;
       output(layer, layer === lastLayer ? states : atPositions(states));
@@ -79,63 +102,168 @@ interface Builder {
   readonly graph: Graph;
   readonly spec: DecoderSpec;
   readonly weights: GraphWeights;
+  readonly options: DecoderGraphOptions;
+}
+
+interface Cache {
+  readonly key: Value;
+  readonly value: Value;
+}
+
+/** Keys and values of the tokens before these, [1, K, P, d]. */
+function cacheInputs({ graph, spec, options }: Builder, layer: number): Cache | undefined {
+  if (!options.takesPast) return undefined;
+  const shape = [1, spec.keyValueHeadCount, 'P', kernelHeadSize(spec)];
+  const { key, value } = pastInputs(layer);
+  const type = cacheType(options);
+  return { key: graph.input(key, type, shape), value: graph.input(value, type, shape) };
+}
+
+/** ONNX Runtime for Node has no bfloat16 tensors: a past is for float32 and float16. */
+function cacheType({ compute }: DecoderGraphOptions): 'float32' | 'float16' {
+  return compute === 'float16' ? 'float16' : 'float32';
 }
 
 /** What the attention of every layer shares. */
 interface SequenceInputs {
-  /** T − 1, int32 [1] */
+  /** Index of the last of these tokens in the sequence, int32 [1] */
   readonly lastIndex: Value;
-  /** T, int32 scalar */
+  /** Tokens up to and with these, int32 scalar */
   readonly length: Value;
-  /** Of every position's angles, [T, d / 2] */
+  /** Index of the first row of cos and sin: 0, int64 [1] */
+  readonly firstRow: Value;
+  /** Of the angles of these tokens, [T, pairs] */
   readonly cos: Value;
   readonly sin: Value;
 }
 
-function sequenceInputs({ graph, spec }: Builder, inputIds: Value, compute: ComputeType): SequenceInputs {
-  const { inverseFrequencies } = spec.rotary;
-  const scalar = int64(graph, [], [0]);
-  const length = graph.node('Shape', [inputIds], { attributes: { start: 1, end: 2 } }); // int64 [1]
-  const length32 = graph.cast(length, 'int32');
+function sequenceInputs({ graph, spec, options }: Builder, inputIds: Value, past: Cache | undefined): SequenceInputs {
+  const { rotary } = spec;
+  const toScalar = int64(graph, [], [0]);
+  const scalar = (value: Value): Value => graph.node('Reshape', [value, toScalar]);
+  const zero = int64(graph, [0]);
 
-  const zero = graph.constant('int64', [], BigInt64Array.of(0n));
-  const one = graph.constant('int64', [], BigInt64Array.of(1n));
-  const range = graph.node('Range', [zero, graph.node('Reshape', [length, scalar]), one]);
+  const length = lengthOf({ graph }, inputIds, 1);
+  const start = past ? lengthOf({ graph }, past.key, 2) : zero;
+  const end = past ? graph.node('Add', [start, length]) : length;
+  const end32 = graph.cast(end, 'int32');
+
+  const range = graph.node('Range', [scalar(start), scalar(end), scalar(int64(graph, [1]))]);
   const column = graph.node('Unsqueeze', [graph.cast(range, 'float32'), int64(graph, [1])]); // [T, 1]
   // float32 throughout, as in transformers, whatever the compute type.
-  const frequencies = graph.constant('float32', [1, inverseFrequencies.length], inverseFrequencies);
+  const row = (frequencies: Float32Array): Value => graph.constant('float32', [1, frequencies.length], frequencies);
+  let frequencies = row(rotary.inverseFrequencies);
+  if (rotary.long) {
+    const above = graph.constant('int32', [1], Int32Array.of(rotary.long.above));
+    const isLong = graph.node('Greater', [graph.input(TRACE_LENGTH, 'int32', [1]), above]);
+    frequencies = graph.node('Where', [isLong, row(rotary.long.inverseFrequencies), frequencies]);
+  }
   const angles = graph.node('Mul', [column, frequencies]);
+  const scaling = graph.constant('float32', [], Float32Array.of(rotary.scaling));
+  const scaled = (values: Value): Value => (rotary.scaling === 1 ? values : graph.node('Mul', [values, scaling]));
   return {
-    lastIndex: graph.node('Sub', [length32, graph.constant('int32', [1], Int32Array.of(1))]),
-    length: graph.node('Reshape', [length32, scalar]),
-    cos: graph.cast(graph.node('Cos', [angles]), compute),
-    sin: graph.cast(graph.node('Sin', [angles]), compute),
+    lastIndex: graph.node('Sub', [end32, graph.constant('int32', [1], Int32Array.of(1))]),
+    length: scalar(end32),
+    firstRow: zero,
+    cos: graph.cast(scaled(graph.node('Cos', [angles])), options.compute),
+    sin: graph.cast(scaled(graph.node('Sin', [angles])), options.compute),
   };
 }
 
-/** Causal grouped-query attention with rotary positions, before its output projection; [1, T, D] → [1, T, H·d]. */
-function selfAttention(builder: Builder, tensors: LayerTensorNames, normed: Value, sequence: SequenceInputs): Value {
-  const { graph, spec } = builder;
-  const { hiddenSize: D, headCount: H, keyValueHeadCount: K, headSize: d } = spec;
-  const project = (name: string, heads: number): Value =>
-    linear(builder, normed, name, { from: D, to: heads * d, bias: spec.bias.queryKeyValue });
-  const normHeads = (states: Value, norm: string, heads: number): Value => {
-    if (!spec.queryKeyNorm) return states;
-    const byHead = graph.node('Reshape', [states, int64(graph, [0, -1, d])]); // [1, T·heads, d]
-    return graph.node('Reshape', [rmsNorm(builder, byHead, norm, d), int64(graph, [0, -1, heads * d])]);
-  };
-  const query = normHeads(project(tensors.query, H), tensors.queryNorm, H);
-  const key = normHeads(project(tensors.key, K), tensors.keyNorm, K);
-  const value = project(tensors.value, K);
+/** Length of one axis, int64 [1]. */
+function lengthOf({ graph }: Pick<Builder, 'graph'>, value: Value, axis: number): Value {
+  return graph.node('Shape', [value], { attributes: { start: axis, end: axis + 1 } });
+}
 
-  const past = undefined;
-  const { lastIndex, length, cos, sin } = sequence;
-  const [attended] = graph.nodes('GroupQueryAttention', [query, key, value, past, past, lastIndex, length, cos, sin], {
-    domain: 'com.microsoft',
-    outputs: 3,
-    attributes: { num_heads: H, kv_num_heads: K, do_rotary: 1 },
+/** Causal grouped-query attention with rotary positions, before its output projection; [1, T, D] → [1, T, H·d]. */
+function selfAttention(
+  builder: Builder,
+  tensors: LayerTensorNames,
+  normed: Value,
+  sequence: SequenceInputs & { layer: number; past: Cache | undefined },
+): Value {
+  const { graph, spec, options } = builder;
+  const { headCount: H, keyValueHeadCount: K, headSize: d, attentionWindows } = spec;
+  const { lastIndex, length, layer, past } = sequence;
+
+  const [query, key, value] = linearGroup(builder, normed, {
+    names: [tensors.query, tensors.key, tensors.value],
+    widths: [H * d, K * d, K * d],
+    from: spec.hiddenSize,
+    bias: spec.bias.queryKeyValue,
   });
-  return attended!;
+  const place = (states: Value, norm: string | undefined, heads: number): Value =>
+    rotate(builder, normHeads(builder, states, norm, heads), heads, sequence);
+  const padded = (states: Value, heads: number): Value =>
+    resizeHeads(builder, states, { heads, from: d, to: kernelHeadSize(spec) });
+
+  const inputs = [
+    padded(place(query!, tensors.queryNorm, H), H),
+    padded(place(key!, tensors.keyNorm, K), K),
+    padded(value!, K),
+  ];
+  const [attended, ...present] = graph.nodes(
+    'GroupQueryAttention',
+    [...inputs, past?.key, past?.value, lastIndex, length],
+    {
+      domain: 'com.microsoft',
+      outputs: 3,
+      attributes: {
+        num_heads: H,
+        kv_num_heads: K,
+        local_window_size: attentionWindows[layer] ?? undefined,
+        scale: { float: 1 / Math.sqrt(d) },
+      },
+    },
+  );
+  if (past) {
+    const { key, value } = presentOutputs(layer);
+    const shape = [1, K, 'P + T', kernelHeadSize(spec)];
+    graph.output(key, present[0]!, cacheType(options), shape);
+    graph.output(value, present[1]!, cacheType(options), shape);
+  }
+  return resizeHeads(builder, attended!, { heads: H, from: kernelHeadSize(spec), to: d });
+}
+
+/** The attention kernel wants heads of a multiple of 8 dimensions: others get zeros, which add nothing to any product. */
+export function kernelHeadSize({ headSize }: DecoderSpec): number {
+  return Math.ceil(headSize / KERNEL_HEAD_MULTIPLE) * KERNEL_HEAD_MULTIPLE;
+}
+
+const KERNEL_HEAD_MULTIPLE = 8;
+
+/** Every head cut or filled with zeros to another size; [1, T, heads·from] → [1, T, heads·to]. */
+function resizeHeads(
+  { graph }: Builder,
+  states: Value,
+  { heads, from, to }: { heads: number; from: number; to: number },
+): Value {
+  if (from === to) return states;
+  const byHead = graph.node('Reshape', [states, int64(graph, [1, -1, heads, from])]);
+  const resized =
+    from < to
+      ? graph.node('Pad', [byHead, int64(graph, [0, 0, 0, 0, 0, 0, 0, to - from])])
+      : graph.node('Slice', [byHead, int64(graph, [0]), int64(graph, [to]), int64(graph, [3])]);
+  return graph.node('Reshape', [resized, int64(graph, [1, -1, heads * to])]);
+}
+
+/** RMS norm of every head alone; [1, T, heads·d] → the same. */
+function normHeads(builder: Builder, states: Value, norm: string | undefined, heads: number): Value {
+  const { graph, spec } = builder;
+  const d = spec.headSize;
+  if (!spec.queryKeyNorm) return states;
+  const byHead = graph.node('Reshape', [states, int64(graph, [0, -1, d])]); // [1, T·heads, d]
+  return graph.node('Reshape', [rmsNorm(builder, byHead, norm!, d), int64(graph, [0, -1, heads * d])]);
+}
+
+/** Rotary positions; a node of its own because the attention kernel's takes multiples of 16 dimensions only. */
+function rotate({ graph, spec }: Builder, states: Value, heads: number, sequence: SequenceInputs): Value {
+  const rotated = 2 * spec.rotary.inverseFrequencies.length;
+  const { firstRow, cos, sin } = sequence;
+  return graph.node('RotaryEmbedding', [states, firstRow, cos, sin], {
+    domain: 'com.microsoft',
+    attributes: { num_heads: heads, rotary_embedding_dim: rotated },
+  });
 }
 
 function attentionOutput(builder: Builder, tensors: LayerTensorNames, attended: Value): Value {
@@ -143,15 +271,81 @@ function attentionOutput(builder: Builder, tensors: LayerTensorNames, attended: 
   return linear(builder, attended, tensors.attentionOutput, { from: H * d, to: D, bias: bias.attentionOutput });
 }
 
+/**
+ * A cut of N tokens into n chunks of the same size c ≤ `MLP_CHUNK_TOKENS`: n = ⌈N / MLP_CHUNK_TOKENS⌉, c = ⌈N / n⌉, with
+ * fewer than n rows of zeros after the last token.
+ */
+interface TokenChunks {
+  /** [n, c], int64 */
+  readonly shape: Value;
+  /** Rows of zeros for `Pad`, and N for `Slice`, int64 [1] */
+  readonly padding: Value;
+  readonly length: Value;
+}
+
+/** The intermediate states of the MLP are the widest; more of them at a time takes memory and is no faster. */
+const MLP_CHUNK_TOKENS = 512;
+
+/** @param length N, int64 [1] */
+function tokenChunks({ graph }: Builder, length: Value): TokenChunks {
+  const one = int64(graph, [1]);
+  const divideUp = (a: Value, b: Value): Value =>
+    graph.node('Div', [graph.node('Sub', [graph.node('Add', [a, b]), one]), b]);
+  const count = divideUp(length, int64(graph, [MLP_CHUNK_TOKENS]));
+  const size = divideUp(length, count);
+  return {
+    shape: graph.node('Concat', [count, size], { attributes: { axis: 0 } }),
+    padding: graph.node('Sub', [graph.node('Mul', [count, size]), length]),
+    length,
+  };
+}
+
+/** The MLP, chunk by chunk; [1, N, D] → the same. */
+function mlp(builder: Builder, tensors: LayerTensorNames, normed: Value, chunks: TokenChunks): Value {
+  const { graph, spec, options } = builder;
+  const D = spec.hiddenSize;
+  // The half types are for CUDA, where one large product is faster than a loop.
+  if (options.compute !== 'float32') return swiGlu(builder, tensors, normed);
+  const concat = (...parts: Value[]): Value => graph.node('Concat', parts, { attributes: { axis: 0 } });
+
+  const padded = graph.node('Pad', [normed, concat(int64(graph, [0, 0, 0, 0]), chunks.padding, int64(graph, [0]))]);
+  const cut = graph.node('Reshape', [padded, concat(chunks.shape, int64(graph, [D]))]);
+  const body = graph.subgraph('mlp');
+  const chunk = body.input('chunk', 'float32', ['c', D]);
+  body.result(swiGlu({ ...builder, graph: body }, tensors, chunk), 'float32', ['c', D]);
+  const computed = graph.node('Scan', [cut], { attributes: { body, num_scan_inputs: 1 } });
+  const joined = graph.node('Reshape', [computed, int64(graph, [1, -1, D])]);
+  return graph.node('Slice', [joined, int64(graph, [0]), chunks.length, int64(graph, [1])]);
+}
+
 /** down(silu(gate(x)) · up(x)); arXiv 2002.05202, SwiGLU. */
-function mlp(builder: Builder, tensors: LayerTensorNames, normed: Value): Value {
+function swiGlu(builder: Builder, tensors: LayerTensorNames, normed: Value): Value {
   const { graph, spec } = builder;
-  const { hiddenSize: D, intermediateSize: I } = spec;
-  const gate = linear(builder, normed, tensors.gate, { from: D, to: I, bias: false });
-  const up = linear(builder, normed, tensors.up, { from: D, to: I, bias: false });
+  const { hiddenSize: D, intermediateSize: I, bias } = spec;
+  const [gate, up] = linearGroup(builder, normed, {
+    names: [tensors.gate, tensors.up],
+    widths: [I, I],
+    from: D,
+    bias: bias.mlp,
+  });
   // QuickGelu is x·sigmoid(αx): SiLU for α = 1.
   const silu = graph.node('QuickGelu', [gate], { domain: 'com.microsoft', attributes: { alpha: { float: 1 } } });
-  return linear(builder, graph.node('Mul', [silu, up]), tensors.down, { from: I, to: D, bias: false });
+  return linear(builder, graph.node('Mul', [silu, up]), tensors.down, { from: I, to: D, bias: bias.mlp });
+}
+
+/** Projections of the same states; those with the same name are stacked by rows in one tensor, in this order. */
+function linearGroup(
+  builder: Builder,
+  x: Value,
+  { names, widths, from, bias }: { names: string[]; widths: number[]; from: number; bias: boolean },
+): Value[] {
+  return names.map((name, i) => {
+    const to = widths[i]!;
+    const rowsWhere = (counts: (at: number) => boolean): number =>
+      widths.reduce((sum, width, at) => (names[at] === name && counts(at) ? sum + width : sum), 0);
+    const stack = { rows: rowsWhere(() => true), first: rowsWhere((at) => at < i) };
+    return linear(builder, x, name, { from, to, bias, stack });
+  });
 }
 
 /** x·Wᵀ + b with W [to, from], as in torch.nn.Linear. */
@@ -159,11 +353,11 @@ function linear(
   { graph, weights }: Builder,
   x: Value,
   name: string,
-  { from, to, bias }: { from: number; to: number; bias: boolean },
+  { from, to, bias, stack }: { from: number; to: number; bias: boolean; stack?: RowStack },
 ): Value {
-  const weight = weights.get(`${name}.weight`, [to, from]);
+  const weight = weights.get(`${name}.weight`, [to, from], stack);
   const product = graph.node('FusedMatMul', [x, weight], { domain: 'com.microsoft', attributes: { transB: 1 } });
-  return bias ? graph.node('Add', [product, weights.get(`${name}.bias`, [to])]) : product;
+  return bias ? graph.node('Add', [product, weights.get(`${name}.bias`, [to], stack)]) : product;
 }
 
 /** x · rsqrt(mean(x²) + ε) · weight over the last axis (arXiv 1910.07467). */

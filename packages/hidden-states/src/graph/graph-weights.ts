@@ -6,6 +6,9 @@ import type { WeightLocation } from '../model/weights.js';
 /** Arithmetic of the forward pass. */
 export type ComputeType = 'float32' | 'float16' | 'bfloat16';
 
+/** Of one number. */
+export const COMPUTE_BYTES: Readonly<Record<ComputeType, number>> = { float32: 4, float16: 2, bfloat16: 2 };
+
 const COMPUTE_TYPE_OF_DTYPE: Readonly<Record<string, ComputeType>> = {
   F32: 'float32',
   F16: 'float16',
@@ -14,22 +17,40 @@ const COMPUTE_TYPE_OF_DTYPE: Readonly<Record<string, ComputeType>> = {
 
 /** A model's weights as initializers of a graph: by reference into the safetensors files, each added once. */
 export interface GraphWeights {
-  /** The tensor in the compute type; ONNX Runtime folds the conversion when it loads the model. */
-  get(name: string, shape: readonly number[]): Value;
+  /**
+   * The tensor in the compute type; ONNX Runtime folds the conversion when it loads the model.
+   * @param stack where the tensor holds more rows than these: how many, and which comes first
+   */
+  get(name: string, shape: readonly number[], stack?: RowStack): Value;
   /** Rows of a table, [V, D] by [1, T] → [1, T, D] in the compute type; only these rows are converted. */
   rows(name: string, shape: readonly [number, number], indices: Value): Value;
+}
+
+/** Rows of several projections in one tensor. */
+export interface RowStack {
+  readonly rows: number;
+  readonly first: number;
 }
 
 /** @throws ScorerError (on use) `TENSOR_MISSING`, `TENSOR_SHAPE`, `TENSOR_DTYPE`. */
 export function graphWeights(graph: Graph, { weights, folder }: DecoderModel, compute: ComputeType): GraphWeights {
   const initializers = new Map<string, Value>();
 
-  const initializer = (name: string, shape: readonly number[]): { value: Value; type: ComputeType } => {
-    const location = locate(name, shape);
-    const type = COMPUTE_TYPE_OF_DTYPE[location.dtype];
-    if (!type) throw mismatch('TENSOR_DTYPE', `tensor ${name} has dtype ${location.dtype}, not F32, F16 or BF16`);
-    const value = initializers.get(name) ?? graph.external(name, type, shape, { ...location, location: location.file });
-    initializers.set(name, value);
+  const initializer = (
+    name: string,
+    shape: readonly number[],
+    stack: RowStack = { rows: shape[0]!, first: 0 },
+  ): { value: Value; type: ComputeType } => {
+    const { file, offset, length, dtype } = locate(name, [stack.rows, ...shape.slice(1)]);
+    const type = COMPUTE_TYPE_OF_DTYPE[dtype];
+    if (!type) throw mismatch('TENSOR_DTYPE', `tensor ${name} has dtype ${dtype}, not F32, F16 or BF16`);
+    const whole = stack.rows === shape[0];
+    const key = whole ? name : `${name}[${stack.first}:${stack.first + shape[0]!}]`;
+    // Rows are contiguous, so a part of a tensor is a range of bytes like a whole one.
+    const rowBytes = length / stack.rows;
+    const bytes = { location: file, offset: offset + stack.first * rowBytes, length: shape[0]! * rowBytes };
+    const value = initializers.get(key) ?? graph.external(key, type, shape, bytes);
+    initializers.set(key, value);
     return { value, type };
   };
   const locate = (name: string, shape: readonly number[]): WeightLocation => {
@@ -45,8 +66,8 @@ export function graphWeights(graph: Graph, { weights, folder }: DecoderModel, co
 
   const converted = (value: Value, type: ComputeType): Value => (type === compute ? value : graph.cast(value, compute));
   return {
-    get(name, shape) {
-      const { value, type } = initializer(name, shape);
+    get(name, shape, stack) {
+      const { value, type } = initializer(name, shape, stack);
       return converted(value, type);
     },
     rows(name, shape, indices) {

@@ -1,16 +1,27 @@
 import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
 import { ARCHITECTURES, type Architecture } from './architectures/index.js';
+import { HARMLESS_KEYS, isOff } from './config-keys.js';
 import type { DecoderSpec } from './decoder-spec.js';
 
 const named = z.looseObject({ architectures: z.array(z.string()).min(1) });
 
+export interface HfConfigOptions {
+  /** Unknown keys to pass over, by someone who knows that they don't change the forward pass. */
+  ignoreKeys?: readonly string[] | undefined;
+}
+
 /**
- * Reads the text of a Hugging Face `config.json`.
+ * Reads the text of a Hugging Face `config.json`. Every key with a value is either read, or known not to change the
+ * forward pass, or refused by name.
  * @throws ScorerError `CONFIG_INVALID`; `UNSUPPORTED_ARCHITECTURE`, with the list of those supported;
- * `UNSUPPORTED_CONFIG` for a key whose value asks for arithmetic that is not implemented.
+ * `UNSUPPORTED_CONFIG` for a setting that is not implemented or not known.
  */
-export function readHfConfig(text: string, where: string): { spec: DecoderSpec; architecture: Architecture } {
+export function readHfConfig(
+  text: string,
+  where: string,
+  { ignoreKeys = [] }: HfConfigOptions = {},
+): { spec: DecoderSpec; architecture: Architecture } {
   const config = parse(text, where);
   const { architectures } = check(named, config, where);
   const name = architectures[0]!;
@@ -23,7 +34,11 @@ export function readHfConfig(text: string, where: string): { spec: DecoderSpec; 
       hint: `supported are ${[...ARCHITECTURES.keys()].join(', ')}`,
     });
   }
-  return { spec: architecture.spec(check(architecture.config, config, where)), architecture };
+  refuseUnknownKeys(config as Record<string, unknown>, architecture, where, ignoreKeys);
+  return {
+    spec: { architecture: name, ...architecture.spec(check(architecture.config, config, where)) },
+    architecture,
+  };
 }
 
 function parse(text: string, where: string): unknown {
@@ -34,17 +49,44 @@ function parse(text: string, where: string): unknown {
   }
 }
 
+/**
+ * transformers itself passes over keys that it does not know, but a file may come from a newer version or a fork, and
+ * states that are silently wrong cost more than a refusal with a way out.
+ */
+function refuseUnknownKeys(
+  config: Record<string, unknown>,
+  { name, config: schema }: Architecture,
+  where: string,
+  ignoreKeys: readonly string[],
+): void {
+  const unknown = Object.keys(config).filter(
+    (key) =>
+      // Underscores mark transformers' own bookkeeping: _name_or_path, _attn_implementation.
+      !(key in schema.shape || HARMLESS_KEYS.has(key) || key.startsWith('_') || isOff(config[key])) &&
+      !ignoreKeys.includes(key),
+  );
+  if (unknown.length === 0) return;
+  throw new ScorerError({
+    code: 'UNSUPPORTED_CONFIG',
+    what: `${unknown.join(', ')}: not known for ${name}`,
+    where,
+    hint: `if this does not change the forward pass, add --ignore-config-keys ${unknown.join(',')}`,
+  });
+}
+
 function check<Schema extends z.ZodType>(schema: Schema, config: unknown, where: string): z.output<Schema> {
   const parsed = schema.safeParse(config);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const key = issue.path.join('.');
+  // A value or key outside of a fixed list is a legal setting that this package does not implement.
+  const unsupported = issue.code === 'invalid_value' || issue.code === 'unrecognized_keys';
   throw new ScorerError({
-    // A literal that does not match is a legal setting that this package does not implement.
-    code: issue.code === 'invalid_value' ? 'UNSUPPORTED_CONFIG' : 'CONFIG_INVALID',
-    what: `${key}: ${issue.message}`,
+    code: unsupported ? 'UNSUPPORTED_CONFIG' : 'CONFIG_INVALID',
+    what: [issue.path.join('.'), issue.message].filter(Boolean).join(': '),
     where,
-    hint: 'this changes the forward pass, so the model is refused rather than computed wrongly',
+    hint: unsupported
+      ? 'this changes the forward pass, so the model is refused rather than computed wrongly'
+      : 'check that config.json is whole and of this architecture',
     cause: parsed.error,
   });
 }

@@ -3,7 +3,7 @@ import { ScorerError } from '@scorer/core/errors';
 import type { Architecture } from './architectures/index.js';
 import type { DecoderSpec } from './decoder-spec.js';
 import { readTextIfPresent } from './folder.js';
-import { readHfConfig } from './hf-config.js';
+import { type HfConfigOptions, readHfConfig } from './hf-config.js';
 import { locateWeights, type Weights } from './weights.js';
 
 /** A decoder in a Hugging Face folder: read, checked, not yet loaded. */
@@ -18,9 +18,18 @@ export interface DecoderModel {
 
 /**
  * Opens a Hugging Face model folder (config.json and *.safetensors).
- * @throws ScorerError `MODEL_NOT_FOUND` and the codes of `readHfConfig` and `locateWeights`.
+ * @throws ScorerError `MODEL_NOT_FOUND`, `ONNX_INPUT_UNSUPPORTED` (usage) and the codes of `readHfConfig` and `locateWeights`.
  */
-export async function loadModel(folder: string): Promise<DecoderModel> {
+export async function loadModel(folder: string, options: HfConfigOptions = {}): Promise<DecoderModel> {
+  if (folder.endsWith('.onnx')) {
+    throw new ScorerError({
+      code: 'ONNX_INPUT_UNSUPPORTED',
+      kind: 'usage',
+      what: 'an .onnx file as the model is not supported yet',
+      where: folder,
+      hint: 'name the Hugging Face folder that it was made from',
+    });
+  }
   const configPath = join(folder, 'config.json');
   const config = await readTextIfPresent(configPath);
   if (config === undefined) {
@@ -31,6 +40,6 @@ export async function loadModel(folder: string): Promise<DecoderModel> {
       hint: 'name a Hugging Face model folder with --model-name',
     });
   }
-  const { spec, architecture } = readHfConfig(config, configPath);
+  const { spec, architecture } = readHfConfig(config, configPath, options);
   return { folder, name: basename(resolve(folder)), spec, architecture, weights: await locateWeights(folder) };
 }

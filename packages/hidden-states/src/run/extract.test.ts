@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { f16ToF32, openSafetensors } from '@scorer/core/safetensors';
 import { openShard } from '@scorer/core/shards';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadModel } from '../model/load-model.js';
 import { type ExtractOptions, extract } from './extract.js';
+import { estimateMemory } from './memory.js';
 
 const MODEL = fileURLToPath(new URL('../../../../apps/demo/data/model', import.meta.url));
 const STEPS = fileURLToPath(new URL('./fixtures/steps.jsonl', import.meta.url));
@@ -166,6 +168,29 @@ describe('a trace that cannot be used', () => {
       kind: 'input',
     });
     expect(await readdir(join(folder, 'hs'))).toEqual([]);
+  });
+
+  test('is listed with the numbers when memory does not suffice for it, and a model that never fits is refused', async () => {
+    const estimate = estimateMemory(await loadModel(MODEL), [LAYER_COUNT], 'float32');
+    const availableMemory = estimate.model + 240 * estimate.perToken;
+    const messages: string[] = [];
+    const run = extract({
+      ...options,
+      availableMemory,
+      maxFailures: { count: 5 },
+      onInfo: (text) => messages.push(text),
+    });
+    const { shards, failures } = await run;
+    expect(failures).toBe(2);
+    const listed = JSON.parse(await readFile(`${shards[0]!.path}.failures.json`, 'utf8'));
+    expect(listed[0]).toMatchObject({
+      code: 'TRACE_TOO_LONG',
+      reason: expect.stringMatching(/tokens need about .* GiB/),
+    });
+    expect(messages).toEqual([expect.stringMatching(/^memory: about .* for the model and .* for 1,000 tokens/)]);
+
+    const tooLittle = extract({ ...options, outputPath: join(folder, 'hs', 'never'), availableMemory: estimate.model });
+    await expect(tooLittle).rejects.toMatchObject({ code: 'MODEL_TOO_LARGE', kind: 'input' });
   });
 
   test('is recognised when its positions were made with another tokenizer', async () => {

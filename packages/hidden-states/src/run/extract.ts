@@ -8,7 +8,7 @@ import { openShardWriter, removePartial, type ShardWriter, type TraceStates } fr
 import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
 import type { ComputeType } from '../graph/graph-weights.js';
 import { modelFingerprint } from '../model/fingerprint.js';
-import { loadModel } from '../model/load-model.js';
+import { type DecoderModel, loadModel } from '../model/load-model.js';
 import { type Decoder, openDecoder } from './decoder.js';
 import {
   createFailureBudget,
@@ -20,6 +20,7 @@ import {
 import { finishedShards, type ShardContents } from './finished-shards.js';
 import { checkFinite } from './finite.js';
 import { parseLayers } from './layers.js';
+import { checkLength, describeMemory, estimateMemory, longestTrace } from './memory.js';
 import { type PlannedShard, planShards } from './plan.js';
 import { openRecords, type RecordLine } from './records.js';
 import { type TraceTokens, tokenizeRecord } from './trace-tokens.js';
@@ -47,12 +48,18 @@ export interface ExtractOptions {
   /** This process makes shards index, index + count, … */
   part?: { index: number; count: number };
   maxFailures?: FailureLimit;
+  /** Keys of config.json that are not known and shall not stop the run. */
+  ignoreConfigKeys?: readonly string[] | undefined;
   threads?: number | undefined;
   /** Replace shards that were made from other input or settings instead of refusing. */
   overwrite?: 'refuse' | 'replace';
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
   onWarning?: ((message: string) => void) | undefined;
+  /** Takes what the run will need, before it begins. */
+  onInfo?: ((message: string) => void) | undefined;
+  /** Bytes that the process may use on the CPU; by default what the system says is free. */
+  availableMemory?: number;
 }
 
 export interface ExtractedShard {
@@ -90,7 +97,7 @@ const TRACES_IN_FLIGHT = 3;
  */
 export async function extract(options: ExtractOptions): Promise<ExtractSummary> {
   const { signal, storage = 'F16', overwrite = 'refuse' } = options;
-  const model = await loadModel(options.model);
+  const model = await loadModel(options.model, { ignoreKeys: options.ignoreConfigKeys });
   const tokenizer = await loadTokenizer(options.model);
   const layers = parseLayers(options.layers ?? 'last', model.spec.layerCount);
   const plan = await planShards({
@@ -117,10 +124,11 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
   const written = new Map<PlannedShard, ExtractedShard>();
   if (missing.length > 0) {
     await mkdir(dirname(options.outputPath), { recursive: true });
+    const fits = device === 'cpu' ? planMemory(model, { ...options, layers, compute }) : () => {};
     const decoder = await openDecoder(model, { layers, storage, compute, device, threads: options.threads });
     const records = openRecords(options.inputPath, { signal });
     const budget = createFailureBudget(options.maxFailures ?? DEFAULT_MAX_FAILURES, traceCount);
-    const context: ShardContext = { decoder, tokenizer, storage, budget, progress, signal };
+    const context: ShardContext = { decoder, tokenizer, fits, storage, budget, progress, signal };
     const origin = {
       model: model.name,
       model_fingerprint: fingerprint,
@@ -157,6 +165,8 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
 interface ShardContext {
   decoder: Decoder;
   tokenizer: ScorerTokenizer;
+  /** Throws for a trace of so many tokens that it does not fit into memory. */
+  fits: (tokens: number) => void;
   storage: Storage;
   budget: FailureBudget;
   progress: (records: number) => void;
@@ -168,8 +178,9 @@ async function extractShard(
   shard: PlannedShard,
   lines: AsyncIterable<RecordLine>,
   writer: ShardWriter,
-  { decoder, tokenizer, storage, budget, progress, signal }: ShardContext,
+  context: ShardContext,
 ): Promise<ExtractedShard> {
+  const { storage, budget, progress, signal } = context;
   const failures: TraceFailure[] = [];
   const inFlight: PendingTrace[] = [];
 
@@ -199,7 +210,7 @@ async function extractShard(
         continue;
       }
       try {
-        inFlight.push(startTrace(line, tokenizer, decoder));
+        inFlight.push(startTrace(line, context));
       } catch (error) {
         fail(line.index, error);
         progress(1);
@@ -224,11 +235,13 @@ interface PendingTrace {
   states: Promise<Map<number, Uint8Array>>;
 }
 
-function startTrace(line: RecordLine, tokenizer: ScorerTokenizer, decoder: Decoder): PendingTrace {
+function startTrace(line: RecordLine, { tokenizer, decoder, fits }: ShardContext): PendingTrace {
   if ('error' in line) throw line.error;
   const { index, record } = line;
   const tokens = tokenizeRecord(record, tokenizer);
-  const states = decoder.hiddenStates(tokens.inputIds, tokens.stepPositions);
+  const { inputIds, stepPositions, promptLength } = tokens;
+  fits(inputIds.length);
+  const states = decoder.hiddenStates({ inputIds, positions: stepPositions, promptLength });
   // A rejection is met when the trace is stored; should the run end before that, it is nobody's business.
   states.catch(() => {});
   return { index, record, tokens, states };
@@ -245,6 +258,23 @@ function labelsOf(record: StepRecord): Pick<TraceStates, 'isCorrect' | 'texts'> 
       extracted_answer: record.extracted_answer,
     },
   };
+}
+
+/** Says what the run will need, and gives the check of a trace's length. */
+function planMemory(
+  model: DecoderModel,
+  {
+    layers,
+    compute,
+    availableMemory,
+    onInfo,
+  }: Pick<ShardContents, 'layers' | 'compute'> & Pick<ExtractOptions, 'availableMemory' | 'onInfo'>,
+): (tokens: number) => void {
+  const estimate = estimateMemory(model, layers, compute);
+  const available = availableMemory ?? process.availableMemory();
+  const longest = longestTrace(estimate, available);
+  onInfo?.(describeMemory(estimate, longest, available));
+  return (tokens) => checkLength(tokens, longest, estimate);
 }
 
 /**

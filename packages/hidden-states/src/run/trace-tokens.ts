@@ -10,6 +10,8 @@ export interface TraceTokens {
   stepPositions: Int32Array;
   /** 0 where the step ends inside the prompt, 1 in the reasoning, [S]. */
   stepRegions: Uint8Array;
+  /** Leading tokens that are those of the prompt alone. */
+  promptLength: number;
 }
 
 const PROMPT = 0;
@@ -27,7 +29,12 @@ export function tokenizeRecord(record: StepRecord, tokenizer: ScorerTokenizer): 
   const inputIds = Int32Array.from(tokenizer.encode(record.prompt + record.forward_text));
   const stepPositions = Int32Array.from(record.extracted_position);
   checkPositions(record, inputIds, tokenizer);
-  return { inputIds, stepPositions, stepRegions: stepRegions(record, tokenizer) };
+  return {
+    inputIds,
+    stepPositions,
+    stepRegions: stepRegions(record, tokenizer),
+    promptLength: sharedLength(inputIds, tokenizer.encode(record.prompt)),
+  };
 }
 
 function checkPositions(record: StepRecord, inputIds: Int32Array, tokenizer: ScorerTokenizer): void {
@@ -48,6 +55,13 @@ function checkPositions(record: StepRecord, inputIds: Int32Array, tokenizer: Sco
       throw refuse('POSITIONS_DISAGREE', `step ${step} does not end in token ${position} (${JSON.stringify(end)})`);
     }
   }
+}
+
+/** Tokens that both begin with: at the seam a tokenizer may join the prompt's end with what follows. */
+function sharedLength(a: Int32Array, b: readonly number[]): number {
+  const end = Math.min(a.length, b.length);
+  for (let i = 0; i < end; i++) if (a[i] !== b[i]) return i;
+  return end;
 }
 
 /** A step lies in the prompt where the tokens up to its end decode to no more than the prompt. */

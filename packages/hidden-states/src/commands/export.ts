@@ -1,0 +1,48 @@
+import { type Command, parseOptions } from '@scorer/core/cli';
+import { z } from 'zod';
+import { exportOnnx } from '../graph/export-onnx.js';
+import { loadModel } from '../model/load-model.js';
+import { parseLayers } from '../run/layers.js';
+import { modelOptions, modelOptionsSchema } from './model-options.js';
+
+const optionsSchema = z.object({
+  ...modelOptionsSchema,
+  outputFile: z.string().min(1),
+  layers: z.string(),
+  dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  storage: z.enum(['f16', 'f32']).transform((name) => name.toUpperCase() as 'F16' | 'F32'),
+  selfContained: z.boolean(),
+});
+
+export const exportCommand: Command = {
+  name: 'export',
+  describe: 'Write the model as an .onnx file that outputs hidden states',
+  options: {
+    ...modelOptions,
+    'output-file': { type: 'string', demandOption: true, describe: 'The .onnx file, in the folder of the weights' },
+    layers: { type: 'string', default: 'last', describe: 'last, all, or numbers: 3,7,-1 (0 = embeddings)' },
+    dtype: {
+      choices: ['float32', 'float16', 'bfloat16'],
+      default: 'float32',
+      describe: 'Arithmetic: float32 for the CPU, bfloat16 or float16 for CUDA',
+    },
+    storage: { choices: ['f16', 'f32'], default: 'f32', describe: 'Type of the outputs' },
+    'self-contained': { type: 'boolean', default: false, describe: 'Copy the weights beside the .onnx file' },
+  },
+  examples: [
+    ['$0 export --model-name models/Qwen3-4B --output-file models/Qwen3-4B/hidden-states.onnx --layers all', ''],
+  ],
+  async run(args) {
+    const options = parseOptions(optionsSchema, args);
+    const model = await loadModel(options.modelName, { ignoreKeys: options.ignoreConfigKeys });
+    const layers = parseLayers(options.layers, model.spec.layerCount);
+    const files = await exportOnnx(model, {
+      outputFile: options.outputFile,
+      layers,
+      compute: options.dtype,
+      storage: options.storage,
+      weights: options.selfContained ? 'copy' : 'reference',
+    });
+    return { json: { files, layers }, text: files.join('\n') };
+  },
+};

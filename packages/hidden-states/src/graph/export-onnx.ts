@@ -1,0 +1,64 @@
+import { constants } from 'node:fs';
+import { copyFile, mkdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { ScorerError } from '@scorer/core/errors';
+import { writeFileAtomic } from '@scorer/core/files';
+import type { Storage } from '@scorer/core/schema';
+import type { DecoderModel } from '../model/load-model.js';
+import { buildDecoderGraph } from './decoder-graph.js';
+import type { ComputeType } from './graph-weights.js';
+
+export interface ExportOptions {
+  /** The .onnx file to write. */
+  outputFile: string;
+  /** Layers to output, ascending, as in `DecoderGraphOptions`. */
+  layers: readonly number[];
+  compute: ComputeType;
+  storage: Storage;
+  /**
+   * `reference`: the file points into the safetensors files, in whose folder it must lie, since ONNX Runtime reads
+   * from nowhere else. `copy`: these are copied beside it, as `<name of the .onnx>.<file>`.
+   */
+  weights: 'reference' | 'copy';
+}
+
+/**
+ * Writes a decoder as an ONNX model for ONNX Runtime (it uses operators of the com.microsoft domain): `input_ids`
+ * int32 [1, T] and `positions` int32 [S] to `hidden_states.<layer>` [S, D].
+ * @returns the files written, weights first
+ * @throws ScorerError `WEIGHTS_ELSEWHERE` (usage), and the codes of `buildDecoderGraph`
+ */
+export async function exportOnnx(model: DecoderModel, options: ExportOptions): Promise<string[]> {
+  const { outputFile, weights } = options;
+  const folder = dirname(outputFile);
+  if (weights === 'reference') {
+    await requireSameFolder(model, folder);
+    await writeFileAtomic(outputFile, buildDecoderGraph(model, options));
+    return [outputFile];
+  }
+  await mkdir(folder, { recursive: true });
+  const copyName = (file: string): string => `${basename(outputFile)}.${file}`;
+  const tensors = new Map(
+    [...model.weights.tensors].map(([name, tensor]) => [name, { ...tensor, file: copyName(tensor.file) }]),
+  );
+  // Built before anything is copied: a model that does not fit its config.json leaves nothing behind.
+  const bytes = buildDecoderGraph({ ...model, weights: { ...model.weights, tensors } }, options);
+  const copies = model.weights.files.map((file) => join(folder, copyName(basename(file))));
+  for (const [i, copy] of copies.entries()) {
+    await copyFile(model.weights.files[i]!, copy, constants.COPYFILE_FICLONE);
+  }
+  await writeFileAtomic(outputFile, bytes);
+  return [...copies, outputFile];
+}
+
+async function requireSameFolder({ weights }: DecoderModel, folder: string): Promise<void> {
+  const real = await realpath(folder).catch(() => undefined);
+  if (real === (await realpath(weights.folder))) return;
+  throw new ScorerError({
+    code: 'WEIGHTS_ELSEWHERE',
+    kind: 'usage',
+    what: 'an .onnx file can refer to weights in its own folder only',
+    where: folder,
+    hint: `write it to ${weights.folder}, or copy the weights beside it with --self-contained`,
+  });
+}

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { commonKeys, headSizeKey } from '../config-keys.js';
+import { ropeKeys, rotaryOf } from '../rope.js';
+import type { Architecture } from './architecture.js';
+import { headSize, llamaTensors, sameWindow, sizes } from './llama-like.js';
+
+const config = z.object({
+  ...commonKeys,
+  ...headSizeKey,
+  ...ropeKeys(),
+  sliding_window: z.int().positive().nullable().default(4096),
+});
+
+/** Mistral (arXiv 2310.06825; transformers `modeling_mistral.py`): every layer slides, or none. */
+export const mistral: Architecture<typeof config> = {
+  name: 'MistralForCausalLM',
+  config,
+  spec: (c) => ({
+    ...sizes(c),
+    headSize: headSize(c),
+    queryKeyNorm: false,
+    bias: { queryKeyValue: false, attentionOutput: false, mlp: false },
+    attentionWindows: sameWindow(c.num_hidden_layers, c.sliding_window),
+    rotary: rotaryOf(c, headSize(c)),
+  }),
+  tensors: llamaTensors(),
+};
