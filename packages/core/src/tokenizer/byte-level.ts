@@ -20,7 +20,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The bytes of a byte-level token; a token with a character outside the alphabet (an added one) stands for itself. */
-export function bytesOfToken(token: string): Uint8Array {
+function bytesOfToken(token: string): Uint8Array {
   const bytes: number[] = [];
   for (const character of token) {
     const byte = BYTE_OF_CHARACTER.get(character);
@@ -32,20 +32,16 @@ export function bytesOfToken(token: string): Uint8Array {
 
 /**
  * `decode` for byte-level tokenizers: bytes are joined before they become text, so characters split over tokens come
- * out whole. Linear in the number of ids.
- * @param tokenOf token string of an id; an id without one decodes to nothing
+ * out whole. Linear in the number of ids. The bytes of all tokens lie in one block: a megabyte, where an array for each
+ * of 150,000 tokens takes forty.
+ * @param tokens token string of each id; an id without one decodes to nothing
  */
-export function createByteLevelDecoder(
-  tokenOf: (id: number) => string | undefined,
-): (ids: readonly number[]) => string {
-  const known = new Map<number, Uint8Array>();
-  const bytesOf = (id: number): Uint8Array => {
-    const bytes = known.get(id) ?? bytesOfToken(tokenOf(id) ?? '');
-    known.set(id, bytes);
-    return bytes;
-  };
+export function createByteLevelDecoder(tokens: readonly (string | undefined)[]): (ids: readonly number[]) => string {
+  const pieces = Array.from(tokens, (token) => bytesOfToken(token ?? ''));
+  const block = Buffer.concat(pieces);
+  const starts = new Uint32Array(pieces.length + 1);
+  for (const [id, piece] of pieces.entries()) starts[id + 1] = starts[id]! + piece.length;
+  const bytesOf = (id: number): Uint8Array => block.subarray(starts[id] ?? 0, starts[id + 1] ?? 0);
 
-  return (ids) => {
-    return decoder.decode(Buffer.concat(ids.map(bytesOf)));
-  };
+  return (ids) => decoder.decode(Buffer.concat(ids.map(bytesOf)));
 }

@@ -1,2 +1,2 @@
 export type { ChatMessage } from './chat-template.js';
-export { loadTokenizer, type ScorerTokenizer } from './tokenizer.js';
+export { loadTokenizer, type ScorerTokenizer, TOKENIZER_FILES } from './tokenizer.js';

@@ -67,8 +67,8 @@ const tokenizerConfigSchema = z.looseObject({
 
 const chatTemplateJsonSchema = z.looseObject({ chat_template: chatTemplate });
 
-export type TokenizerJson = z.output<typeof tokenizerJsonSchema>;
-export type TokenizerConfig = z.output<typeof tokenizerConfigSchema>;
+type TokenizerJson = z.output<typeof tokenizerJsonSchema>;
+type TokenizerConfig = z.output<typeof tokenizerConfigSchema>;
 
 /** A model's tokenizer as it lies on disk, checked as far as it is used. */
 export interface TokenizerFiles {

@@ -100,6 +100,13 @@ describe('loadTokenizer', () => {
     expect(tokenizer.fingerprint).not.toBe(demo.fingerprint);
   });
 
+  it('knows a template that reads the clock', async () => {
+    const folder = await folderWith('dated', { 'chat_template.jinja': "{{ strftime_now('%Y') }}" });
+    const [dated, demo] = await Promise.all([loadTokenizer(folder), loadTokenizer(DEMO)]);
+    expect(dated.renderPrompt([])).toBe(String(new Date().getFullYear()));
+    expect([dated.datesPrompts, demo.datesPrompts]).toEqual([true, false]);
+  });
+
   it('reads chat_template.json where nothing else has a template', async () => {
     const { chat_template: _, ...config } = await demoJson('tokenizer_config.json');
     const folder = await folderWith('processor', {

@@ -1,4 +1,5 @@
 import { TextDecoder } from 'node:util';
+import { resolveModelFolder } from '../hub/index.js';
 import { createByteLevelDecoder } from './byte-level.js';
 import { type ChatMessage, createChatRenderer } from './chat-template.js';
 import { createEncoder } from './encoder.js';
@@ -19,6 +20,8 @@ export interface ScorerTokenizer {
     messages: readonly ChatMessage[],
     options?: { templateVariables?: Readonly<Record<string, unknown>> },
   ): string;
+  /** Whether the chat template reads the clock: its prompts may then differ from day to day. */
+  readonly datesPrompts: boolean;
   /** Ids whose own decode contains the text; made once for each text. */
   tokensWith(text: string): ReadonlySet<number>;
   /** Whether texts are brought to Unicode's composed form first, so that `decode(encode(text))` is the text's NFC. */
@@ -27,13 +30,24 @@ export interface ScorerTokenizer {
   readonly fingerprint: string;
 }
 
+/** What a tokenizer consists of; pass it to `resolveModelFolder` for a model of the hub. */
+export const TOKENIZER_FILES = {
+  required: ['tokenizer.json'],
+  optional: ['tokenizer_config.json', 'chat_template.jinja', 'chat_template.json'],
+} as const;
+
 /**
  * Loads the tokenizer of a model.
- * @param path a Hugging Face model folder (tokenizer.json, tokenizer_config.json, chat_template.jinja), or its tokenizer.json
- * @throws ScorerError `TOKENIZER_NOT_FOUND`, `TOKENIZER_INVALID`
+ * @param path a Hugging Face model folder (see `TOKENIZER_FILES`), its tokenizer.json, or the id of a hub model
+ * @param options `revision` of a hub model: branch, tag or commit
+ * @throws ScorerError `TOKENIZER_NOT_FOUND`, `TOKENIZER_INVALID`, and for hub models those of `resolveModelFolder`
  */
-export async function loadTokenizer(path: string): Promise<ScorerTokenizer> {
-  const files = await readTokenizerFiles(path);
+export async function loadTokenizer(
+  path: string,
+  { revision, signal }: { revision?: string | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<ScorerTokenizer> {
+  const folder = await resolveModelFolder(path, { files: TOKENIZER_FILES, revision, signal });
+  const files = await readTokenizerFiles(folder);
   const tokenizer = buildTokenizer(files);
   const decode = createDecoder(files, tokenizer);
   const renderChat = createChatRenderer(files);
@@ -44,6 +58,7 @@ export async function loadTokenizer(path: string): Promise<ScorerTokenizer> {
     encode: createEncoder(files, tokenizer),
     decode,
     renderPrompt: (messages, { templateVariables = {} } = {}) => renderChat(messages, templateVariables),
+    datesPrompts: files.chatTemplate?.includes('strftime_now') ?? false,
     tokensWith: (text) => {
       const table = tables.get(text) ?? new Set(ids.filter((id) => decode([id]).includes(text)));
       tables.set(text, table);
@@ -55,7 +70,7 @@ export async function loadTokenizer(path: string): Promise<ScorerTokenizer> {
 }
 
 function createDecoder({ json }: TokenizerFiles, tokenizer: LibraryTokenizer): ScorerTokenizer['decode'] {
-  if (json.decoder?.type === 'ByteLevel') return createByteLevelDecoder((id) => tokenizer.id_to_token(id));
+  if (json.decoder?.type === 'ByteLevel') return createByteLevelDecoder(tokenizer.model.vocab);
   for (const part of tokenizer.decoder?.decoders ?? [tokenizer.decoder]) {
     // As it comes it takes U+FEFF for a byte order mark and drops it.
     if (part?.text_decoder) part.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });

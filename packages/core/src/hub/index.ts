@@ -1,0 +1,1 @@
+export { type ModelFiles, resolveModelFolder } from './resolve.js';
