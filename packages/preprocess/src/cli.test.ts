@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,9 @@ const BIN = fileURLToPath(new URL('../bin/scorer-preprocess.js', import.meta.url
 const DEMO_MODEL = fileURLToPath(new URL('../../../apps/demo/data/model', import.meta.url));
 const DEMO_TRACES = fileURLToPath(new URL('../../../apps/demo/data/traces.jsonl', import.meta.url));
 const ODD = fileURLToPath(new URL('./fixtures/odd.jsonl', import.meta.url));
+
+/** A cache with nothing in it, and no way out. */
+const OFFLINE = { ...process.env, HF_HUB_OFFLINE: '1', HF_HUB_CACHE: join(tmpdir(), 'scorer-no-cache') };
 
 interface Finished {
   code: number | string | null | undefined;
@@ -25,7 +29,7 @@ afterEach(() => rm(folder, { recursive: true }));
 /** Runs the built command as a user would. */
 function cli(args: string[], stdin?: string): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [BIN, ...args], { cwd: folder }, (error, stdout, stderr) =>
+    const child = execFile(process.execPath, [BIN, ...args], { cwd: folder, env: OFFLINE }, (error, stdout, stderr) =>
       resolve({ code: error ? error.code : 0, stdout, stderr }),
     );
     child.stdin?.end(stdin ?? '');
@@ -104,10 +108,14 @@ describe('scorer-preprocess', () => {
     ['an unknown flag', [...inputs(ODD), '--frobnicate'], 2, 'USAGE'],
     ['template variables that are no JSON object', [...inputs(ODD), '--template-kwargs', '[1]'], 2, 'BAD_OPTION'],
     ['a limit of nothing', [...inputs(ODD), '--limit', '0'], 2, 'BAD_OPTION'],
+    ['one tag for two', [...inputs(ODD), '--think-tags', '<think>'], 2, 'BAD_OPTION'],
+    ['half a worker', [...inputs(ODD), '--workers', '0.5'], 2, 'BAD_OPTION'],
+    ['a pattern without a match', inputs('*.jsonl'), 3, 'NO_MATCH'],
     ['an empty separator', [...inputs(ODD), '--step-separator', ''], 2, 'BAD_OPTION'],
     ['a missing input file', inputs('missing.jsonl'), 3, 'FILE_NOT_FOUND'],
     ['a folder as input', inputs('.'), 3, 'IS_A_FOLDER'],
     ['a file without any JSON', inputs(BIN), 3, 'NO_USABLE_LINE'],
+    ['a hub model off-line', [...inputs(ODD), '--tokenizer-path', 'Qwen/Qwen3-4B'], 3, 'HUB_OFFLINE'],
     ['a folder without a tokenizer', [...inputs(ODD), '--tokenizer-path', '.'], 3, 'TOKENIZER_NOT_FOUND'],
   ];
   it.each(failures)('answers %s with a line that names it and with its exit code', async (_, args, code, errorCode) => {
@@ -116,21 +124,104 @@ describe('scorer-preprocess', () => {
     expect(result.stderr.trimEnd().split('\n').at(-1)).toMatch(new RegExp(`^error\\[${errorCode}\\]: `));
   });
 
-  it('stops cleanly at SIGINT', async () => {
-    const traces = (await readFile(DEMO_TRACES, 'utf8')).repeat(20);
-    await writeFile(join(folder, 'long.jsonl'), traces);
-    const child = spawn(process.execPath, [BIN, ...inputs('long.jsonl')], { cwd: folder });
-    const exit = new Promise((resolve) => child.on('exit', resolve));
-    // The temporary files show that it is at work.
-    while (!(await temporaryFiles()).length) await new Promise((resolve) => setTimeout(resolve, 20));
-    child.kill('SIGINT');
-    expect(await exit).toBe(130);
-    expect(await readdir(join(folder, 'out'))).toEqual([]);
+  it('writes the same bytes with any number of workers', async () => {
+    const digests = await Promise.all(
+      [1, 2, 3].map(async (workers) => {
+        const out = `out${workers}`;
+        await cli([...inputs(ODD), '--input-file', DEMO_TRACES, '--output-file', out, '--workers', String(workers)]);
+        const names = (await readdir(join(folder, out))).sort();
+        const contents = await Promise.all(names.map((name) => readFile(join(folder, out, name), 'utf8')));
+        return contents.map((content, i) => [names[i], createHash('sha256').update(content).digest('hex')]);
+      }),
+    );
+    expect(digests[0]).toHaveLength(6);
+    expect(digests[1]).toEqual(digests[0]);
+    expect(digests[2]).toEqual(digests[0]);
   });
 
-  async function temporaryFiles(): Promise<string[]> {
-    const names = await readdir(join(folder, 'out')).catch(() => []);
-    return names.filter((name) => name.endsWith('.tmp'));
+  it('reports what a worker meets as it would itself', async () => {
+    const missing = await cli([...inputs(ODD), '--tokenizer-path', '.', '--workers', '2']);
+    expect(missing).toMatchObject({ code: 3, stderr: expect.stringMatching(/^error\[TOKENIZER_NOT_FOUND\]: /) });
+    const refusing = await cli([...inputs(BIN), '--workers', '2']);
+    expect(refusing).toMatchObject({ code: 3, stderr: expect.stringMatching(/^error\[NO_USABLE_LINE\]: /m) });
+  });
+
+  it('warns, before the work, of a template that opens the reasoning itself', async () => {
+    await cp(DEMO_MODEL, join(folder, 'model'), { recursive: true });
+    await writeFile(join(folder, 'model/chat_template.jinja'), '{{ messages[-1].content }}<think>\n');
+    const flags = [...inputs(ODD), '--tokenizer-path', 'model'];
+    const { stderr } = await cli(flags);
+    expect(stderr).toMatch(/^warning: the chat template ends the prompt with <think>.*--think-open optional/m);
+    expect((await cli([...flags, '--think-open', 'optional', '--output-file', 'o2'])).stderr).not.toContain('warning');
+  });
+
+  it('writes a report where asked', async () => {
+    const { stdout } = await cli([...inputs(ODD), '--report', 'page.html']);
+    expect(stdout).toContain('15 of 23 traces');
+    expect(await readFile(join(folder, 'page.html'), 'utf8')).toContain('data-figure="tokens-0"');
+  });
+
+  it('counts without writing in a dry run', async () => {
+    const { stdout } = await cli([...inputs(ODD), '--dry-run']);
+    expect(stdout).toContain('odd.jsonl (dry run): 15 of 23 traces');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each(['SIGINT', 'SIGKILL'] as const)('goes on after %s, to the bytes of an unbroken run', async (signal) => {
+    const traces = await readFile(DEMO_TRACES, 'utf8');
+    await writeFile(join(folder, 'long.jsonl'), traces.repeat(6));
+    const child = spawn(process.execPath, [BIN, ...inputs('long.jsonl')], { cwd: folder });
+    const exit = new Promise((resolve) => child.on('exit', (code, killedBy) => resolve(killedBy ?? code)));
+    while ((await checkpoints()) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill(signal);
+    expect(await exit).toBe(signal === 'SIGINT' ? 130 : 'SIGKILL');
+    expect(await visibleFiles()).toEqual([]);
+
+    expect((await cli(inputs('long.jsonl'))).stderr).toMatch(/^went on after \d+ traces/m);
+    await cli([...inputs('long.jsonl'), '--output-file', 'unbroken']);
+    expect(await visibleFiles()).toEqual(['long.jsonl', 'long.rejects.jsonl']);
+    const [resumed, unbroken] = await Promise.all(
+      ['out', 'unbroken'].map((name) => readFile(join(folder, name, 'long.jsonl'))),
+    );
+    expect(resumed!.equals(unbroken!)).toBe(true);
+  });
+
+  it('goes on with a pipe that holds the same lines, and with no other', async () => {
+    const traces = (await readFile(DEMO_TRACES, 'utf8')).split('\n');
+    const child = spawn(process.execPath, [BIN, ...inputs('-')], { cwd: folder });
+    const exit = new Promise((resolve) => child.on('exit', resolve));
+    child.stdin.write(traces.slice(0, 600).join('\n'));
+    while ((await partialBytes('stdin')) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill('SIGINT');
+    expect(await exit).toBe(130);
+
+    await cp(join(folder, 'out'), join(folder, 'copy'), { recursive: true });
+    const other = await cli([...inputs('-'), '--output-file', 'copy'], traces.slice(1, 700).join('\n'));
+    expect(other).toMatchObject({ code: 3, stderr: expect.stringMatching(/^error\[INPUT_CHANGED\]: /m) });
+    expect(await readdir(join(folder, 'copy'))).toEqual([]);
+
+    const same = await cli(inputs('-'), traces.slice(0, 700).join('\n'));
+    expect(same).toMatchObject({ code: 0, stderr: expect.stringMatching(/^went on after \d+ traces/m) });
+    const records = await readFile(join(folder, 'out/stdin.jsonl'));
+    await cli([...inputs('-'), '--overwrite'], traces.slice(0, 700).join('\n'));
+    expect((await readFile(join(folder, 'out/stdin.jsonl'))).equals(records)).toBe(true);
+  });
+
+  async function partialBytes(name: string): Promise<number> {
+    return stat(join(folder, 'out', `.${name}.jsonl.partial`)).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  }
+
+  /** Lines of the journal behind its head. */
+  async function checkpoints(): Promise<number> {
+    const journal = await readFile(join(folder, 'out', '.long.jsonl.partial.journal'), 'utf8').catch(() => '');
+    return Math.max(journal.split('\n').length - 2, 0);
+  }
+
+  async function visibleFiles(): Promise<string[]> {
+    return (await readdir(join(folder, 'out'))).filter((name) => !name.startsWith('.')).sort();
   }
 });
 
@@ -151,6 +242,13 @@ describe('scorer-preprocess grade', () => {
     expect(graded[0]).toMatch(/^\{"id": 1, "equal": true, "a": "0\.5", "b": "\\\\frac\{1\}\{2\}", "rule": "[\w-]+"\}$/);
     expect(graded.map((line) => JSON.parse(line).equal)).toEqual([true, false, false]);
     expect(graded.every((line) => typeof JSON.parse(line).rule === 'string')).toBe(true);
+  });
+
+  it("grades by the original's rules where asked", async () => {
+    await writeFile(join(folder, 'pairs.jsonl'), pairs.map((pair) => JSON.stringify(pair)).join('\n'));
+    const { stdout } = await cli([...flags, '--json', '--grader', 'original']);
+    expect(JSON.parse(stdout)).toMatchObject({ pairs: 3, equal: 2 });
+    expect((await cli(flags)).stderr).toContain('made with another grader');
   });
 
   it('answers bad columns and bad lines with one line and its exit code', async () => {

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { ScorerError } from '@scorer/core/errors';
-import { type AtomicFile, writeFileAtomic } from '@scorer/core/files';
+import { writeFileAtomic } from '@scorer/core/files';
 import { z } from 'zod';
 
 const completionSchema = z.object({
@@ -54,8 +54,8 @@ export async function writeCompletion(path: string, completion: Completion): Pro
   await writeFileAtomic(path, `${JSON.stringify(record, null, 1)}\n`);
 }
 
-export function outputSizes(paths: readonly string[], files: readonly AtomicFile[]): Completion['outputs'] {
-  return Object.fromEntries(paths.map((path, i) => [basename(path), files[i]!.bytesWritten]));
+export function outputSizes(paths: readonly string[], sizes: readonly number[]): Completion['outputs'] {
+  return Object.fromEntries(paths.map((path, i) => [basename(path), sizes[i]!]));
 }
 
 export function outputExists(path: string, why: string): ScorerError {

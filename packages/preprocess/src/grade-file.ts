@@ -1,11 +1,12 @@
 import { basename, dirname, join } from 'node:path';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
-import { grade } from '@scorer/core/grading';
-import { formatJsonLine, type JsonlRecord } from '@scorer/core/jsonl';
+import { formatJsonLine } from '@scorer/core/jsonl';
 import { z } from 'zod';
+import { GRADING, type Grader } from './grader.js';
 import { makeOnce } from './make-once.js';
-import { readInput } from './read-input.js';
+import { openAtomicOutputs } from './outputs.js';
+import { type InputLine, lineProgress, readBatches, STDIN } from './read-input.js';
 import { softwareVersion } from './software-version.js';
 import { refuseOverwriting } from './targets.js';
 import { digitsOf } from './trace-line.js';
@@ -16,6 +17,8 @@ export interface GradeOptions {
   outputFile: string;
   /** The two fields that are compared. */
   columns: readonly [string, string];
+  /** Default `ours`; `original` takes the first column for the answer and the second for the ground truth. */
+  grader?: Grader | undefined;
   overwrite?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
@@ -44,29 +47,35 @@ const NO_ANSWER_RULE = 'no-answer';
  *   `NO_USABLE_LINE`, `OUTPUT_EXISTS`, `OUTPUT_IS_INPUT` (usage), `FILE_NOT_FOUND`
  */
 export async function gradeFile(options: GradeOptions): Promise<GradeSummary> {
-  const { inputFile, outputFile, columns, overwrite = false, signal, onProgress } = options;
+  const { inputFile, outputFile, columns, grader = 'ours', overwrite = false, signal, onProgress } = options;
   await refuseOverwriting([inputFile], [outputFile]);
   const job = {
     input: inputFile,
     outputs: [outputFile],
     completion: join(dirname(outputFile), `.${basename(outputFile)}.grade.json`),
-    settings: { software: softwareVersion(), columns },
+    settings: { software: softwareVersion(), columns, grader },
     resultSchema: gradeCountsSchema,
     overwrite,
     signal,
   };
 
-  const { result, wasDone } = await makeOnce(job, async ([file], onLine) => {
+  const open = () => openAtomicOutputs(job.outputs);
+  const { result, wasDone } = await makeOnce(job, open, async ({ files: [file] }, linesRead) => {
     const rules = new Map<string, number>();
     const counts = { pairs: 0, equal: 0 };
-    for await (const line of readInput(inputFile, { stage: 'grading', signal, onProgress })) {
-      onLine(line.raw);
-      const { row, a, b } = readPair(line, columns, inputFile);
-      const { equal, rule } = a === null || b === null ? { equal: false, rule: NO_ANSWER_RULE } : grade(a, b);
-      counts.pairs += 1;
-      counts.equal += Number(equal);
-      rules.set(rule, (rules.get(rule) ?? 0) + 1);
-      await file!.write(`${formatJsonLine({ ...row, equal, rule })}\n`);
+    const showProgress = await lineProgress(inputFile, { stage: 'grading', onProgress });
+    for await (const batch of readBatches(inputFile, { signal })) {
+      for (const line of batch) {
+        linesRead.update(line.raw).update('\n');
+        const { row, a, b } = readPair(line, columns, inputFile);
+        const { equal, rule } =
+          a === null || b === null ? { equal: false, rule: NO_ANSWER_RULE } : GRADING[grader](a, b);
+        counts.pairs += 1;
+        counts.equal += Number(equal);
+        rules.set(rule, (rules.get(rule) ?? 0) + 1);
+        await file!.write(`${formatJsonLine({ ...row, equal, rule })}\n`);
+      }
+      showProgress(batch.at(-1)!.line);
     }
     if (counts.pairs === 0) {
       throw new ScorerError({ code: 'NO_USABLE_LINE', what: 'the file holds no line', where: inputFile });
@@ -79,12 +88,12 @@ export async function gradeFile(options: GradeOptions): Promise<GradeSummary> {
 type Row = Readonly<Record<string, unknown>>;
 
 function readPair(
-  line: JsonlRecord,
+  line: InputLine,
   [columnA, columnB]: readonly [string, string],
   file: string,
 ): { row: Row; a: string | null; b: string | null } {
-  if (line.error) throw line.error;
-  const where = `${file}:${line.line}`;
+  const where = `${file === STDIN ? 'stdin' : file}:${line.line}`;
+  if (line.reject) throw new ScorerError({ code: line.reject.code, what: line.reject.reason, where });
   const { value, raw } = line;
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw badPair(where, 'the line is no object');

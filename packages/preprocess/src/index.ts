@@ -1,5 +1,6 @@
 export { DEFAULT_SYSTEM_PROMPT } from './chat-prompt.js';
 export { type GradeOptions, type GradeSummary, gradeFile } from './grade-file.js';
+export type { Grader } from './grader.js';
 export {
   type PreprocessedFile,
   type PreprocessOptions,
@@ -9,10 +10,15 @@ export {
 export {
   createPreprocessContext,
   DEFAULT_STEP_SEPARATOR,
+  DEFAULT_THINK_TAGS,
+  type LabelledTrace,
   type PreprocessContext,
   preprocessTrace,
+  type ThinkTags,
   type TraceOptions,
   type TraceOutcome,
 } from './preprocess-trace.js';
 export { REJECT_CODES, type Reject, type RejectCode, type RejectedLine } from './reject.js';
-export type { Distribution, FileStatistics } from './statistics.js';
+export { writeReport } from './report.js';
+export type { Distribution, FileStatistics, Histogram } from './statistics.js';
+export { type RunTotals, totalsOf } from './summary.js';

@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type AtomicFile, createAtomicFile, onFile, removeStaleTemporaries, sha256File } from '@scorer/core/files';
+import { ScorerError } from '@scorer/core/errors';
+import { onFile, removeStaleTemporaries, sha256File } from '@scorer/core/files';
 import type { z } from 'zod';
 import { findCompletion, outputExists, outputSizes, writeCompletion } from './completion.js';
+import type { Outputs } from './outputs.js';
 import { STDIN } from './read-input.js';
 
 export interface Job<Result> {
@@ -23,39 +25,45 @@ export interface Job<Result> {
 
 /**
  * Makes outputs that appear together when they are whole, unless an earlier run made the same ones: its result is then
- * returned again.
- * @param make writes the files, in the order of `outputs`, and reports each line that it reads, so that a pipe has a
+ * returned again. A run that is stopped, or that the machine fails, leaves what its outputs can go on with; one that
+ * fails because of its input leaves nothing.
+ * @param open opens the outputs; `inputDigest` is undefined for a pipe
+ * @param make writes them, and adds each line that it reads (with a line feed) to `linesRead`, so that a pipe has a
  *   fingerprint too
  * @throws ScorerError `OUTPUT_EXISTS` where an output stands that was not made by this job; `FILE_NOT_FOUND`
  */
-export async function makeOnce<Result>(
-  { input, outputs, completion, settings, resultSchema, overwrite, signal }: Job<Result>,
-  make: (files: readonly AtomicFile[], onLine: (raw: string) => void) => Promise<Result>,
+export async function makeOnce<Result, JobOutputs extends Outputs>(
+  { input, outputs: paths, completion, settings, resultSchema, overwrite, signal }: Job<Result>,
+  open: (inputDigest: string | undefined) => Promise<JobOutputs>,
+  make: (outputs: JobOutputs, linesRead: Hash) => Promise<Result>,
 ): Promise<{ result: Result; wasDone: boolean }> {
   const fileDigest = input === STDIN ? undefined : await sha256File(input, { signal });
   const earlier = overwrite
     ? undefined
-    : await findCompletion({ path: completion, outputs }, { settings, input: fileDigest }, resultSchema);
+    : await findCompletion({ path: completion, outputs: paths }, { settings, input: fileDigest }, resultSchema);
   if (earlier && fileDigest !== undefined) return { result: earlier.result, wasDone: true };
 
-  const folder = dirname(outputs[0]!);
+  const folder = dirname(paths[0]!);
   await onFile(folder, () => mkdir(folder, { recursive: true }));
   await removeStaleTemporaries(folder);
-  const lines = createHash('sha256');
-  const files: AtomicFile[] = [];
+  const linesRead = createHash('sha256');
+  const outputs = await open(fileDigest);
   try {
-    for (const path of outputs) files.push(await createAtomicFile(path));
-    const result = await make(files, (raw) => void lines.update(raw).update('\n'));
-    const digest = fileDigest ?? lines.digest('hex');
+    const result = await make(outputs, linesRead);
+    const digest = fileDigest ?? linesRead.digest('hex');
     if (earlier) {
       // Of a pipe it shows only now whether it held what the outputs were made from.
-      if (earlier.input !== digest) throw outputExists(outputs[0]!, 'it was made from another input');
+      if (earlier.input !== digest) throw outputExists(paths[0]!, 'it was made from another input');
+      await outputs.discard();
       return { result: earlier.result, wasDone: true };
     }
-    await writeCompletion(completion, { input: digest, settings, outputs: outputSizes(outputs, files), result });
-    for (const file of files) await file.commit();
+    await writeCompletion(completion, { input: digest, settings, outputs: outputSizes(paths, outputs.sizes), result });
+    await outputs.commit();
     return { result, wasDone: false };
+  } catch (error) {
+    if (error instanceof ScorerError && error.kind !== 'retryable') await outputs.discard();
+    throw error;
   } finally {
-    for (const file of files) await file.discard();
+    await outputs.close();
   }
 }

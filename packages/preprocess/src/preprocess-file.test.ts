@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { lockFile } from '@scorer/core/files';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PreprocessOptions, preprocessFiles } from './preprocess-file.js';
 
@@ -142,7 +143,9 @@ describe('preprocessFiles', () => {
   });
 
   it('warns where no token can end a step', async () => {
-    const { warnings, files } = await preprocess(await demoFile('demo.jsonl', 2), { stepSeparator: '\n\n\n\n\n\n' });
+    const warnings: string[] = [];
+    const onWarning = (warning: string): void => void warnings.push(warning);
+    const { files } = await preprocess(await demoFile('demo.jsonl', 2), { stepSeparator: '\n'.repeat(6), onWarning });
     expect(warnings).toEqual([expect.stringContaining('no token')]);
     expect(files[0]).toMatchObject({ steps: 0 });
   });
@@ -170,20 +173,163 @@ describe('preprocessFiles', () => {
     });
   });
 
-  it('stops at the abort signal and leaves nothing behind', async () => {
-    const controller = new AbortController();
-    const run = preprocess(DEMO_TRACES, {
-      signal: controller.signal,
-      onProgress: ({ done }) => done === 20 && controller.abort(),
-    });
-    await expect(run).rejects.toThrow(/abort/);
-    expect(await readdir(out())).toEqual([]);
-  });
-
   it('reports progress up to the last line', async () => {
     const seen: unknown[] = [];
     await preprocess(await demoFile('demo.jsonl', 3), { onProgress: (progress) => seen.push(progress) });
     expect(seen.at(-1)).toEqual({ stage: 'preprocessing', done: 3, total: 3, unit: 'lines' });
+  });
+});
+
+describe('preprocessFiles with other rules', () => {
+  const trace = {
+    question: 'Q',
+    response: '<think>1.\n\n2.\n\n</think>\\boxed{5}',
+    ground_truth: '5',
+    extracted_answer: '5',
+  };
+  async function run(rows: object[], options: Partial<PreprocessOptions>) {
+    await writeFile(join(folder, 'rows.jsonl'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const { files } = await preprocess(join(folder, 'rows.jsonl'), options);
+    return { records: await readRows(out('rows.jsonl')), rejects: files[0]!.rejects };
+  }
+
+  it('refuses and counts traces with too many tokens', async () => {
+    const long = { ...trace, response: `<think>${'one two '.repeat(200)}` };
+    expect(await run([trace, long], { maxTokens: 200 })).toMatchObject({
+      records: [{ full_text: trace.response }],
+      rejects: { TOO_MANY_TOKENS: 1 },
+    });
+  });
+
+  it('takes the label from a field, and refuses lines without it', async () => {
+    const rows = [{ ...trace, ok: false }, { ...trace, ok: 1 }, trace, { ...trace, ok: 'yes' }];
+    expect(await run(rows, { isCorrectField: 'ok' })).toMatchObject({
+      records: [{ is_correct: false }, { is_correct: true }],
+      rejects: { MISSING_FIELD: 1, INVALID_FIELD: 1 },
+    });
+  });
+
+  it('takes a missing answer from the response, and no other', async () => {
+    const rows = [
+      { ...trace, extracted_answer: null },
+      { ...trace, extracted_answer: '6' },
+      { ...trace, extracted_answer: undefined, response: '<think>none' },
+    ];
+    expect(await run(rows, { answerFromResponse: true })).toMatchObject({
+      records: [
+        { extracted_answer: '5', is_correct: true },
+        { extracted_answer: '6', is_correct: false },
+      ],
+      rejects: { NO_ANSWER: 1 },
+    });
+  });
+
+  it("grades by the original's rules where asked", async () => {
+    const rows = [{ ...trace, extracted_answer: '10007', ground_truth: '10008' }];
+    expect(await run(rows, { grader: 'original' })).toMatchObject({ records: [{ is_correct: true }] });
+    expect(await run(rows, { overwrite: true })).toMatchObject({ records: [{ is_correct: false }] });
+  });
+
+  it('cuts at other tags', async () => {
+    const other = { ...trace, response: '[THINK]so <think>[/THINK]5' };
+    const { records, rejects } = await run([other, trace], { thinkTags: { open: '[THINK]', close: '[/THINK]' } });
+    expect(records).toMatchObject([{ forward_text: '[THINK]so <think>' }]);
+    expect(rejects).toEqual({ NO_THINK: 1 });
+  });
+
+  it('only counts in a dry run, whatever stands there', async () => {
+    const input = await demoFile('demo.jsonl', 5);
+    const dry = await preprocess(input, { dryRun: true });
+    expect(existsSync(out())).toBe(false);
+    const wet = await preprocess(input);
+    expect(dry.files).toEqual(wet.files);
+    expect((await preprocess(input, { dryRun: true, maxTokens: 10_000 })).files).toEqual(wet.files);
+  });
+
+  it('takes the files that a pattern matches, in name order', async () => {
+    for (const name of ['b.jsonl', 'a.jsonl', '[c].jsonl', 'd.txt']) await demoFile(name, 1);
+    const named = async (pattern: string) =>
+      (await preprocess(join(folder, pattern), { dryRun: true })).files.map(({ input_file }) => input_file);
+    expect(await named('*.jsonl')).toEqual(['[c].jsonl', 'a.jsonl', 'b.jsonl'].map((name) => join(folder, name)));
+    expect(await named('[c].jsonl')).toEqual([join(folder, '[c].jsonl')]);
+    await expect(named('*.csv')).rejects.toMatchObject({ code: 'NO_MATCH' });
+  });
+});
+
+describe('preprocessFiles after a stop', () => {
+  const HIDDEN = ['.traces.jsonl.partial', '.traces.jsonl.partial.journal', '.traces.rejects.jsonl.partial'];
+
+  /** A few batches. */
+  let input: string;
+  beforeEach(async () => {
+    input = await demoFile('traces.jsonl', 700);
+  });
+
+  /** Runs over the demo's traces until some lines are done. Returns how many. */
+  async function stopAfter(lines: number): Promise<number> {
+    const controller = new AbortController();
+    let reached = 0;
+    const run = preprocess(input, {
+      signal: controller.signal,
+      onProgress: ({ done }) => {
+        reached = done;
+        if (done >= lines) controller.abort();
+      },
+    });
+    await expect(run).rejects.toThrow(/abort/);
+    return reached;
+  }
+
+  async function unbroken(): Promise<Buffer[]> {
+    await preprocess(input, { outputDir: join(folder, 'unbroken') });
+    return Promise.all(
+      ['traces.jsonl', 'traces.rejects.jsonl'].map((name) => readFile(join(folder, 'unbroken', name))),
+    );
+  }
+
+  it('goes on where it stopped, and makes what an unbroken run makes', async () => {
+    const reached = await stopAfter(20);
+    expect((await readdir(out())).sort()).toEqual(HIDDEN);
+
+    const progress: number[] = [];
+    const { files, resumed } = await preprocess(input, { onProgress: ({ done }) => progress.push(done) });
+    expect(resumed.traces).toBe(reached);
+    expect(progress[0]).toBeGreaterThan(reached);
+    expect(await Promise.all(['traces.jsonl', 'traces.rejects.jsonl'].map((name) => readFile(out(name))))).toEqual(
+      await unbroken(),
+    );
+    expect(files).toMatchObject((await preprocess(input)).files);
+    expect((await readdir(out())).sort()).toEqual(['.traces.preprocess.json', 'traces.jsonl', 'traces.rejects.jsonl']);
+  });
+
+  it('cuts off what a killed run had begun to write', async () => {
+    await stopAfter(20);
+    for (const name of HIDDEN) await appendFile(out(name), '{"half a line');
+    await preprocess(input);
+    expect(await readFile(out('traces.jsonl'))).toEqual((await unbroken())[0]);
+  });
+
+  it('begins anew where the partial files are shorter than the journal says', async () => {
+    await stopAfter(20);
+    await truncate(out('.traces.jsonl.partial'), 10);
+    await preprocess(input);
+    expect(await readFile(out('traces.jsonl'))).toEqual((await unbroken())[0]);
+  });
+
+  it('begins anew with other settings', async () => {
+    await stopAfter(20);
+    await preprocess(input, { systemPrompt: null });
+    const [first] = await readRows(out('traces.jsonl'));
+    expect(first!.prompt).toMatch(/^<\|im_start\|>user/);
+  });
+
+  it('keeps two runs from making one output', async () => {
+    await mkdir(out());
+    const lock = await lockFile(out('demo.jsonl'));
+    const demo = await demoFile('demo.jsonl', 2);
+    await expect(preprocess(demo)).rejects.toMatchObject({ code: 'OUTPUT_LOCKED', kind: 'retryable' });
+    await lock!.release();
+    await preprocess(demo);
   });
 });
 

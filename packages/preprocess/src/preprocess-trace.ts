@@ -1,21 +1,38 @@
 import { ScorerError } from '@scorer/core/errors';
-import { grade } from '@scorer/core/grading';
 import type { StepRecord, Trace } from '@scorer/core/schema';
 import type { ScorerTokenizer } from '@scorer/core/tokenizer';
+import { lastBoxedAnswer } from './boxed-answer.js';
 import { createPromptRenderer, DEFAULT_SYSTEM_PROMPT } from './chat-prompt.js';
+import { GRADING, type Grader } from './grader.js';
 import type { Reject } from './reject.js';
-import { splitSteps } from './step-splitter.js';
+import { createStepSplitter, type StepSplitter } from './step-splitter.js';
 
 export interface TraceOptions {
   /** `DEFAULT_SYSTEM_PROMPT` by default; null for none. */
   systemPrompt?: string | null | undefined;
   /** Variables for the chat template, such as `{enable_thinking: true}`. */
   templateVariables?: Readonly<Record<string, unknown>> | undefined;
-  /** `optional` takes responses without `<think>`, for templates that write it themselves. Default `required`. */
+  /** What the model writes around its reasoning. `DEFAULT_THINK_TAGS` by default. */
+  thinkTags?: ThinkTags | undefined;
+  /** `optional` takes responses without the opening tag, for templates that write it themselves. Default `required`. */
   thinkOpen?: 'required' | 'optional' | undefined;
   /** A token whose text holds this ends a step. `DEFAULT_STEP_SEPARATOR` by default. */
   stepSeparator?: string | undefined;
+  /** Traces with more tokens in prompt and forward text are rejected; null, the default, for no limit. */
+  maxTokens?: number | null | undefined;
+  /** Takes the last `\boxed{…}` of the response where `extracted_answer` is missing. Default false. */
+  answerFromResponse?: boolean | undefined;
+  /** Default `ours`. */
+  grader?: Grader | undefined;
 }
+
+export interface ThinkTags {
+  open: string;
+  close: string;
+}
+
+/** A trace, and its label where that is known and need not be graded. */
+export type LabelledTrace = Trace & { is_correct?: boolean | undefined };
 
 /** What all traces have in common. */
 export interface PreprocessContext {
@@ -24,8 +41,9 @@ export interface PreprocessContext {
   options: { readonly [Name in keyof TraceOptions]-?: Exclude<TraceOptions[Name], undefined> };
   /** Chat prompt of a question. */
   renderPrompt(question: string): string;
-  /** Ids of the tokens that end a step. */
-  stepEnds: ReadonlySet<number>;
+  splitSteps: StepSplitter;
+  /** How many different tokens end a step. */
+  stepEndCount: number;
 }
 
 export type TraceOutcome = { record: StepRecord; tokenCount: number } | { reject: Reject };
@@ -33,22 +51,26 @@ export type TraceOutcome = { record: StepRecord; tokenCount: number } | { reject
 /** A blank line ends a step. */
 export const DEFAULT_STEP_SEPARATOR = '\n\n';
 
-const THINK_OPEN = '<think>';
-const THINK_CLOSE = '</think>';
+export const DEFAULT_THINK_TAGS: ThinkTags = { open: '<think>', close: '</think>' };
 
 /** What `preprocessTrace` needs beside the trace; make it once for all traces of a model. */
 export function createPreprocessContext(tokenizer: ScorerTokenizer, given: TraceOptions = {}): PreprocessContext {
   const options = {
     systemPrompt: given.systemPrompt === undefined ? DEFAULT_SYSTEM_PROMPT : given.systemPrompt,
     templateVariables: given.templateVariables ?? {},
+    thinkTags: given.thinkTags ?? DEFAULT_THINK_TAGS,
     thinkOpen: given.thinkOpen ?? 'required',
     stepSeparator: given.stepSeparator ?? DEFAULT_STEP_SEPARATOR,
+    maxTokens: given.maxTokens ?? null,
+    answerFromResponse: given.answerFromResponse ?? false,
+    grader: given.grader ?? 'ours',
   };
   return {
     tokenizer,
     options,
     renderPrompt: createPromptRenderer(tokenizer, options),
-    stepEnds: tokenizer.tokensWith(options.stepSeparator),
+    splitSteps: createStepSplitter(tokenizer, options.stepSeparator),
+    stepEndCount: tokenizer.tokensWith(options.stepSeparator).size,
   };
 }
 
@@ -56,24 +78,32 @@ export function createPreprocessContext(tokenizer: ScorerTokenizer, given: Trace
  * One trace as a step record: prompt rendered, answer graded, thinking cut out, split into steps.
  * The checks come in the order of the original; the first that fails rejects the trace.
  */
-export function preprocessTrace(trace: Trace, context: PreprocessContext): TraceOutcome {
-  const { question, response, ground_truth, extracted_answer } = trace;
+export function preprocessTrace(trace: LabelledTrace, context: PreprocessContext): TraceOutcome {
+  const { question, response, ground_truth } = trace;
+  const { thinkTags, thinkOpen, maxTokens, answerFromResponse, grader } = context.options;
 
   const prompt = promptOf(question, context);
   if (typeof prompt !== 'string') return { reject: prompt };
-  if (extracted_answer === null) {
-    return { reject: { code: 'NO_ANSWER', reason: 'extracted_answer is null or missing' } };
+
+  const extracted_answer = trace.extracted_answer ?? (answerFromResponse ? lastBoxedAnswer(response) : undefined);
+  if (extracted_answer === undefined) {
+    const nowhereElse = answerFromResponse ? ', and the response has no \\boxed{…}' : '';
+    return { reject: { code: 'NO_ANSWER', reason: `extracted_answer is null or missing${nowhereElse}` } };
   }
-  const { equal: is_correct } = grade(extracted_answer, ground_truth);
-  if (context.options.thinkOpen === 'required' && !response.includes(THINK_OPEN)) {
-    return { reject: { code: 'NO_THINK', reason: `the response has no ${THINK_OPEN}` } };
+  const is_correct = trace.is_correct ?? GRADING[grader](extracted_answer, ground_truth).equal;
+
+  if (thinkOpen === 'required' && !response.includes(thinkTags.open)) {
+    return { reject: { code: 'NO_THINK', reason: `the response has no ${thinkTags.open}` } };
   }
-  const forward_text = response.split(THINK_CLOSE, 1)[0]!;
-  const steps = splitSteps(prompt + forward_text, context.tokenizer, context.stepEnds);
+  const forward_text = response.split(thinkTags.close, 1)[0]!;
+  const steps = context.splitSteps(prompt + forward_text);
   if (!steps) {
     return {
       reject: { code: 'SEGMENTS_MISMATCH', reason: 'the decoded segments do not join to prompt + forward_text' },
     };
+  }
+  if (maxTokens !== null && steps.tokenCount > maxTokens) {
+    return { reject: { code: 'TOO_MANY_TOKENS', reason: `${steps.tokenCount} tokens, ${maxTokens} are allowed` } };
   }
 
   // The order of the keys is part of the format.

@@ -8,12 +8,13 @@
  * | `NOT_JSON` | the line is not JSON |
  * | `LONE_SURROGATE` | a string holds half a surrogate pair (`"\ud800"`) |
  * | `NOT_AN_OBJECT` | JSON, but no object |
- * | `MISSING_FIELD` | `question`, `response` or `ground_truth` is not there |
- * | `INVALID_FIELD` | one of the four fields has another type |
+ * | `MISSING_FIELD` | `question`, `response`, `ground_truth` or the field of the label is not there |
+ * | `INVALID_FIELD` | one of the fields that are read has another type |
  * | `TEMPLATE_REFUSED` | the chat template raises an error for this question |
  * | `NO_ANSWER` | `extracted_answer` is null or missing |
  * | `NO_THINK` | the response has no `<think>` |
  * | `SEGMENTS_MISMATCH` | the decoded segments don't join to the text again |
+ * | `TOO_MANY_TOKENS` | prompt and forward text have more tokens than are allowed |
  */
 export const REJECT_CODES = [
   'LINE_TOO_LONG',
@@ -27,6 +28,7 @@ export const REJECT_CODES = [
   'NO_ANSWER',
   'NO_THINK',
   'SEGMENTS_MISMATCH',
+  'TOO_MANY_TOKENS',
 ] as const;
 
 export type RejectCode = (typeof REJECT_CODES)[number];

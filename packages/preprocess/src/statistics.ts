@@ -1,9 +1,16 @@
-import { createHash } from 'node:crypto';
-import type { StepRecord } from '@scorer/core/schema';
 import { z } from 'zod';
-import { REJECT_CODES, type Reject, type RejectCode } from './reject.js';
+import type { BatchOutcome, RejectFacts } from './preprocess-batch.js';
+import { REJECT_CODES, type RejectCode } from './reject.js';
 
 const distributionSchema = z.object({ min: z.number(), median: z.number(), p95: z.number(), max: z.number() });
+
+const histogramSchema = z.object({
+  /** Bin i holds values from i · width, inclusive, to (i + 1) · width. */
+  width: z.number(),
+  /** Traces in each bin, by label. */
+  right: z.array(z.number()),
+  wrong: z.array(z.number()),
+});
 
 export const fileStatisticsSchema = z.object({
   /** Lines that are not blank. */
@@ -21,57 +28,72 @@ export const fileStatisticsSchema = z.object({
   steps: z.number(),
   tokens_per_trace: distributionSchema,
   steps_per_trace: distributionSchema,
+  tokens_histogram: histogramSchema,
+  steps_histogram: histogramSchema,
+  /** Questions by their share of correct traces: none, ten bins of a tenth each for what lies between, all. */
+  correct_share_histogram: z.array(z.number()),
 });
 
 /** What was made of one input file. Only files with at least one record have statistics. */
 export type FileStatistics = z.output<typeof fileStatisticsSchema>;
 export type Distribution = z.output<typeof distributionSchema>;
+export type Histogram = z.output<typeof histogramSchema>;
 
 export interface StatisticsCollector {
   readonly tracesOut: number;
-  addRecord(record: StepRecord, tokenCount: number): void;
-  addReject(reject: Reject): void;
+  readonly firstReject: RejectFacts | undefined;
+  add(outcome: Pick<BatchOutcome, 'recordFacts' | 'rejectFacts'>): void;
   result(): FileStatistics;
 }
 
-/** Counts while records pass by; keeps a few bytes a trace and a question, no text. */
+/** Counts while batches pass by; keeps a few bytes a trace and a question, no text. */
 export function collectStatistics(): StatisticsCollector {
   const rejects = new Map<RejectCode, number>();
   const questions = new Map<string, { traces: number; correct: number }>();
-  const tokenCounts: number[] = [];
-  const stepCounts: number[] = [];
+  const tokens: number[] = [];
+  const steps: number[] = [];
+  const labels: boolean[] = [];
+  let firstReject: RejectFacts | undefined;
 
   return {
     get tracesOut() {
-      return tokenCounts.length;
+      return labels.length;
     },
-    addRecord(record, tokenCount) {
-      tokenCounts.push(tokenCount);
-      stepCounts.push(record.extracted_position.length);
-      const digest = createHash('sha1').update(record.question).digest('base64');
-      const question = questions.get(digest) ?? { traces: 0, correct: 0 };
-      question.traces += 1;
-      question.correct += Number(record.is_correct);
-      questions.set(digest, question);
+    get firstReject() {
+      return firstReject;
     },
-    addReject({ code }) {
-      rejects.set(code, (rejects.get(code) ?? 0) + 1);
+    add({ recordFacts, rejectFacts }) {
+      firstReject ??= rejectFacts[0];
+      for (const { code } of rejectFacts) rejects.set(code, (rejects.get(code) ?? 0) + 1);
+      for (const record of recordFacts) {
+        tokens.push(record.tokens);
+        steps.push(record.steps);
+        labels.push(record.is_correct);
+        const question = questions.get(record.question) ?? { traces: 0, correct: 0 };
+        question.traces += 1;
+        question.correct += Number(record.is_correct);
+        questions.set(record.question, question);
+      }
     },
     result() {
       const byQuestion = [...questions.values()];
+      const shares = byQuestion.map(({ correct, traces }) => correct / traces);
       return {
-        traces_in: tokenCounts.length + sum([...rejects.values()]),
-        traces_out: tokenCounts.length,
+        traces_in: labels.length + sum([...rejects.values()]),
+        traces_out: labels.length,
         rejects: Object.fromEntries(
           REJECT_CODES.flatMap((code) => (rejects.has(code) ? [[code, rejects.get(code)]] : [])),
         ),
         correct: sum(byQuestion.map(({ correct }) => correct)),
         questions: byQuestion.length,
-        correct_share_by_question: sum(byQuestion.map(({ correct, traces }) => correct / traces)) / byQuestion.length,
-        tokens: sum(tokenCounts),
-        steps: sum(stepCounts),
-        tokens_per_trace: distribution(tokenCounts),
-        steps_per_trace: distribution(stepCounts),
+        correct_share_by_question: sum(shares) / byQuestion.length,
+        tokens: sum(tokens),
+        steps: sum(steps),
+        tokens_per_trace: distribution(tokens),
+        steps_per_trace: distribution(steps),
+        tokens_histogram: histogram(tokens, labels),
+        steps_histogram: histogram(steps, labels),
+        correct_share_histogram: shareHistogram(shares),
       };
     },
   };
@@ -82,6 +104,36 @@ function distribution(values: readonly number[]): Distribution {
   const sorted = Float64Array.from(values).sort();
   const quantile = (q: number): number => sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]!;
   return { min: quantile(0), median: quantile(0.5), p95: quantile(0.95), max: quantile(1) };
+}
+
+/** As many bins as a chart has room for. */
+const MAX_BINS = 40;
+
+function histogram(values: readonly number[], labels: readonly boolean[]): Histogram {
+  const max = values.reduce((a, b) => Math.max(a, b), 0);
+  const width = roundWidth((max + 1) / MAX_BINS);
+  const bins = Math.floor(max / width) + 1;
+  const right = new Array<number>(bins).fill(0);
+  const wrong = new Array<number>(bins).fill(0);
+  for (const [i, value] of values.entries()) (labels[i] ? right : wrong)[Math.floor(value / width)]! += 1;
+  return { width, right, wrong };
+}
+
+/** The smallest of 1, 2, 5, 10, 20, 50, … that is not below `least`. */
+function roundWidth(least: number): number {
+  const power = 10 ** Math.max(Math.floor(Math.log10(least)), 0);
+  return [1, 2, 5, 10].map((step) => step * power).find((width) => width >= least)!;
+}
+
+const SHARE_BINS = 10;
+
+function shareHistogram(shares: readonly number[]): number[] {
+  const counts = new Array<number>(SHARE_BINS + 2).fill(0);
+  for (const share of shares) {
+    const bin = share === 0 ? 0 : share === 1 ? SHARE_BINS + 1 : 1 + Math.floor(share * SHARE_BINS);
+    counts[bin]! += 1;
+  }
+  return counts;
 }
 
 function sum(values: readonly number[]): number {

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { splitSteps } from './step-splitter.js';
+import { createStepSplitter } from './step-splitter.js';
 
 const DEMO_MODEL = fileURLToPath(new URL('../../../apps/demo/data/model', import.meta.url));
 const HALF_CHARACTERS = fileURLToPath(new URL('../../core/src/tokenizer/fixtures/half-characters', import.meta.url));
@@ -12,7 +12,7 @@ describe('splitSteps', () => {
   beforeAll(async () => {
     tokenizer = await loadTokenizer(DEMO_MODEL);
   });
-  const split = (text: string, separator = '\n\n') => splitSteps(text, tokenizer, tokenizer.tokensWith(separator));
+  const split = (text: string, separator = '\n\n') => createStepSplitter(tokenizer, separator)(text);
 
   it('cuts after each token with a blank line, and keeps the tail without a position', () => {
     const steps = split('One.\n\nTwo.\n\n\nThree')!;
@@ -40,8 +40,21 @@ describe('splitSteps', () => {
   it('gives up a text that a cut inside a character would change', async () => {
     const half = await loadTokenizer(HALF_CHARACTERS);
     // One token is a blank line and the first two of the emoji's four bytes.
-    expect(splitSteps('One.\n\n\u{1f600}', half, half.tokensWith('\n\n'))).toBeUndefined();
-    expect(splitSteps('One.\n\nTwo', half, half.tokensWith('\n\n'))?.segments).toEqual(['One.\n\n', 'Two']);
+    const splitHalf = createStepSplitter(half, '\n\n');
+    expect(splitHalf('One.\n\n\u{1f600}')).toBeUndefined();
+    expect(splitHalf('One.\n\nTwo')?.segments).toEqual(['One.\n\n', 'Two']);
+  });
+
+  it('tokenizes a text once that comes twice', () => {
+    let encoded = 0;
+    const encode = (text: string): number[] => {
+      encoded += 1;
+      return tokenizer.encode(text);
+    };
+    const splitCounted = createStepSplitter({ ...tokenizer, encode }, '\n\n');
+    const [first, , second] = ['One.\n\nTwo', 'Other', 'One.\n\nTwo'].map(splitCounted);
+    expect(second).toEqual(first);
+    expect(encoded).toBe(2);
   });
 
   it('never loses or adds a character, and every step but the tail ends with its separator', () => {

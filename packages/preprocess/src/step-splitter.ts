@@ -1,21 +1,44 @@
 import type { ScorerTokenizer } from '@scorer/core/tokenizer';
 
-export interface Steps {
+interface Steps {
   /** The text cut after each step end; a tail without a step end is the last one. */
-  segments: string[];
+  readonly segments: string[];
   /** Token index of each step end, ascending. */
-  positions: number[];
+  readonly positions: number[];
   /** Tokens of the whole text. */
-  tokenCount: number;
+  readonly tokenCount: number;
 }
 
 /**
- * Cuts a text after each token whose own decode holds the step separator.
- * @param stepEnds `tokenizer.tokensWith(separator)`
- * @returns undefined where the segments don't join to the text again (or to its NFC, if the tokenizer normalises):
- *   the positions then belong to another text than the one that was given
+ * Cuts a text after each token whose own decode holds the step separator. Returns undefined where the segments don't
+ * join to the text again (or to its NFC, if the tokenizer normalises): the positions then belong to another text than
+ * the one that was given.
  */
-export function splitSteps(text: string, tokenizer: ScorerTokenizer, stepEnds: ReadonlySet<number>): Steps | undefined {
+export type StepSplitter = (text: string) => Steps | undefined;
+
+/** Samples of one question mostly follow each other, and at a low temperature some are the same. */
+const REMEMBERED_TEXTS = 32;
+
+/** Of longer texts as many as are remembered would fill the memory. */
+const MAX_REMEMBERED_LENGTH = 2 ** 17;
+
+/** A splitter for the texts of a run; a text that came a short while ago is not tokenized again. */
+export function createStepSplitter(tokenizer: ScorerTokenizer, separator: string): StepSplitter {
+  const stepEnds = tokenizer.tokensWith(separator);
+  const known = new Map<string, Steps | undefined>();
+
+  return (text) => {
+    if (known.has(text)) return known.get(text);
+    const steps = splitSteps(text, tokenizer, stepEnds);
+    if (text.length <= MAX_REMEMBERED_LENGTH) {
+      if (known.size === REMEMBERED_TEXTS) known.delete(known.keys().next().value!);
+      known.set(text, steps);
+    }
+    return steps;
+  };
+}
+
+function splitSteps(text: string, tokenizer: ScorerTokenizer, stepEnds: ReadonlySet<number>): Steps | undefined {
   const ids = tokenizer.encode(text);
   const positions = [...ids.keys()].filter((index) => stepEnds.has(ids[index]!));
   const starts = [0, ...positions.map((position) => position + 1)];

@@ -32,9 +32,9 @@ export function totalsOf(files: readonly PreprocessedFile[]): RunTotals {
   };
 }
 
-export function describeRun({ files, ...totals }: RunTotals): string {
+export function describeRun({ files, ...totals }: RunTotals, { dryRun }: { dryRun: boolean }): string {
   const all = files.length > 1 ? [`all ${files.length} files: ${describeCounts(totals)}`] : [];
-  return [...files.map(describeFile), ...all].join('\n\n');
+  return [...files.map((file) => describeFile(file, { dryRun })), ...all].join('\n\n');
 }
 
 export function describeGrades({ output_file, pairs, equal, rules }: Omit<GradeSummary, 'alreadyDone'>): string {
@@ -42,13 +42,13 @@ export function describeGrades({ output_file, pairs, equal, rules }: Omit<GradeS
   return [`${output_file}: ${equal} of ${pairs} pairs equal (${percent(equal, pairs)})`, ...byRule].join('\n');
 }
 
-function describeFile(file: PreprocessedFile): string {
+function describeFile(file: PreprocessedFile, { dryRun }: { dryRun: boolean }): string {
   return [
-    `${file.output_file}: ${describeCounts(file)}`,
+    `${dryRun ? `${file.input_file} (dry run)` : file.output_file}: ${describeCounts(file)}`,
     `  correct: ${percent(file.correct_share_by_question, 1)} as the mean over ${file.questions} questions`,
     `  tokens a trace: ${describeDistribution(file.tokens_per_trace)}`,
     `  steps a trace: ${describeDistribution(file.steps_per_trace)}`,
-    ...(file.traces_in > file.traces_out ? [`  rejected lines: ${file.rejects_file}`] : []),
+    ...(file.traces_in > file.traces_out && !dryRun ? [`  rejected lines: ${file.rejects_file}`] : []),
   ].join('\n');
 }
 

@@ -1,5 +1,15 @@
-import { type Trace, traceSchema } from '@scorer/core/schema';
+import { traceSchema } from '@scorer/core/schema';
+import { z } from 'zod';
+import type { LabelledTrace } from './preprocess-trace.js';
 import type { Reject } from './reject.js';
+
+export interface ParseOptions {
+  /** The field that says whether the answer is right, where that is known. */
+  isCorrectField?: string | null | undefined;
+}
+
+/** Labels as data sets hold them: booleans, and the numbers that pandas and databases make of them. */
+const label = z.union([z.boolean(), z.literal([0, 1]).transform(Boolean)], 'neither true nor false');
 
 /**
  * A parsed line as a trace. Answers that are numbers become text as they stand in the line, so that `3.0` and integers
@@ -10,7 +20,8 @@ import type { Reject } from './reject.js';
 export function parseTrace(
   value: unknown,
   raw: string,
-): { trace: Trace; row: Readonly<Record<string, unknown>> } | { reject: Reject } {
+  { isCorrectField }: ParseOptions = {},
+): { trace: LabelledTrace; row: Readonly<Record<string, unknown>> } | { reject: Reject } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return { reject: { code: 'NOT_AN_OBJECT', reason: 'the line is JSON but no object' } };
   }
@@ -21,13 +32,20 @@ export function parseTrace(
     if (Number.isFinite(answer)) row[field] = digitsOf(field, Number(answer), raw);
   }
   const parsed = traceSchema.safeParse(row);
-  if (parsed.success) return { trace: parsed.data, row };
+  if (!parsed.success) return { reject: rejectOf(parsed.error, row) };
+  if (isCorrectField == null) return { trace: parsed.data, row };
 
-  const { path, message } = parsed.error.issues[0]!;
+  const labelled = z.object({ [isCorrectField]: label }).safeParse(row);
+  if (!labelled.success) return { reject: rejectOf(labelled.error, row) };
+  return { trace: { ...parsed.data, is_correct: labelled.data[isCorrectField] }, row };
+}
+
+function rejectOf({ issues }: z.ZodError, row: Readonly<Record<string, unknown>>): Reject {
+  const { path, message } = issues[0]!;
   const field = String(path[0]);
   return field in row
-    ? { reject: { code: 'INVALID_FIELD', reason: `${field}: ${message}` } }
-    : { reject: { code: 'MISSING_FIELD', reason: `${field} is missing` } };
+    ? { code: 'INVALID_FIELD', reason: `${field}: ${message}` }
+    : { code: 'MISSING_FIELD', reason: `${field} is missing` };
 }
 
 const NUMBER_AFTER_KEY = /\s*:\s*(-?\d[\d.eE+-]*)/y;
