@@ -1,14 +1,11 @@
+import { axis as pageAxis, layoutWith as pageLayout, type Theme } from '@scorer/core/report';
 import type { Layout, LayoutAxis, PlotData } from 'plotly.js';
-import type { Theme } from './theme.js';
 
 /** A chart as plotly takes it: plain data, equal for equal input. */
 export interface Figure {
   data: Partial<PlotData>[];
   layout: Partial<Layout>;
 }
-
-/** The first is what the pictures are drawn with; a page has it only where the reader's machine does. */
-const FONT_FAMILY = 'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
 /** What a phone’s legend and a picture’s headline have room for, of wide letters too; a longer name loses its middle. */
 const MAX_LABEL_LENGTH = 32;
@@ -52,35 +49,9 @@ export function plainText(text: string, maxLength = MAX_LABEL_LENGTH): string {
   return shortened.join('').replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-export function layoutWith(theme: Theme, parts: Partial<Layout>): Partial<Layout> {
-  return {
-    font: { family: FONT_FAMILY, size: 13, color: theme.ink },
-    paper_bgcolor: theme.background,
-    plot_bgcolor: theme.background,
-    margin: { l: 60, r: 20, t: 12, b: 52 },
-    modebar: { bgcolor: 'transparent', color: theme.muted, activecolor: theme.ink },
-    showlegend: false,
-    legend: { orientation: 'h', x: 0, xanchor: 'left', y: 1.02, yanchor: 'bottom' },
-    hoverlabel: { bgcolor: theme.background, bordercolor: theme.grid, font: { color: theme.ink } },
-    dragmode: false,
-    ...parts,
-  };
-}
-
-export function axis(theme: Theme, parts: Partial<LayoutAxis>): Partial<LayoutAxis> {
-  return {
-    gridcolor: theme.grid,
-    linecolor: theme.muted,
-    showline: false,
-    ticks: 'outside',
-    ticklen: 6,
-    tickcolor: theme.grid,
-    tickfont: { color: theme.muted },
-    zeroline: false,
-    automargin: true,
-    ...parts,
-  };
-}
+/** As `@scorer/core/report` has them, with plotly's own types. */
+export const layoutWith: (theme: Theme, parts: Partial<Layout>) => Partial<Layout> = pageLayout;
+export const axis: (theme: Theme, parts: Partial<LayoutAxis>) => Partial<LayoutAxis> = pageAxis;
 
 export function unitAxis(theme: Theme, title: string): Partial<LayoutAxis> {
   return axis(theme, { title: { text: title, standoff: 12 }, range: [0, 1], dtick: 0.2, tickformat: '.1f' });

@@ -1,3 +1,4 @@
+import { DARK, LIGHT } from '@scorer/core/report';
 import { describe, expect, it } from 'vitest';
 import { plainText, withTitle } from './chart-style.js';
 import {
@@ -9,7 +10,6 @@ import {
   validationMetrics,
 } from './figures.js';
 import { sampleDetails, sampleRun } from './fixtures/sample-run.js';
-import { DARK, LIGHT } from './theme.js';
 
 const run = sampleRun();
 const { validation } = sampleDetails();

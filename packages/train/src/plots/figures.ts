@@ -1,9 +1,9 @@
+import type { Theme } from '@scorer/core/report';
 import type { AxisName, Layout, LayoutAxis, Legend, PlotData } from 'plotly.js';
 import type { Metrics } from '../metrics.js';
 import type { ReportDetails, RunCurves } from '../result.js';
 import { axis, epochAxis, type Figure, layoutWith, plainText, seriesColor, unitAxis } from './chart-style.js';
 import { reliability, rocCurve, scoreHistogram } from './curves.js';
-import type { Theme } from './theme.js';
 
 /** Shapes tell lines apart where colours don't. */
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross'] as const;

@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onFile, writeFileAtomic } from '@scorer/core/files';
+import { LIGHT } from '@scorer/core/report';
 import type { ReportDetails, RunCurves } from '../result.js';
 import { withTitle } from './chart-style.js';
 import { lossCurves, validationMetrics } from './figures.js';
 import { openPngRenderer, readPlotlySource } from './png.js';
 import { renderReport } from './report.js';
-import { LIGHT } from './theme.js';
 
 /** Sizes of the figures; the pictures have twice as many pixels each way. */
 const LOSS_CURVES = { width: 960, height: 560 };

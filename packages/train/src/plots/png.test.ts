@@ -1,10 +1,10 @@
+import { LIGHT } from '@scorer/core/report';
 import { PNG } from 'pngjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Figure, withTitle } from './chart-style.js';
 import { lossCurves, validationMetrics } from './figures.js';
 import { sampleRun } from './fixtures/sample-run.js';
 import { openPngRenderer, type PngRenderer, readPlotlySource } from './png.js';
-import { LIGHT } from './theme.js';
 
 const size = { width: 1100, height: 520 };
 const run = sampleRun({ best: { epoch: 16, auc: 0.9, accuracy: 0.5, f1: 0.2, precision: 0.3, recall: 0.4 } });

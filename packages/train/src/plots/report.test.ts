@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
+import { DARK, LIGHT } from '@scorer/core/report';
 import { JSDOM } from 'jsdom';
 import { describe, expect, it } from 'vitest';
 import type { ReportDetails } from '../result.js';
 import { sampleDetails, sampleRun } from './fixtures/sample-run.js';
 import { readPlotlySource } from './png.js';
 import { renderReport } from './report.js';
-import { DARK, LIGHT } from './theme.js';
 
 const hostile = `</script><img src=x onerror="alert('1')"><b>&amp;`;
 const plotly = 'window.Plotly = { calls: [], react(chart, data, layout) { this.calls.push({ data, layout }); } };';

@@ -1,61 +1,31 @@
-import { createHash } from 'node:crypto';
+import { chartCard, type Html, html, renderPage, tile } from '@scorer/core/report';
 import type { ScorerConfig } from '@scorer/core/schema';
 import { type Metrics, THRESHOLD } from '../metrics.js';
 import type { ReportDetails, RunCurves, SideCounts, SplitSummary } from '../result.js';
-import type { Figure } from './chart-style.js';
 import { reliability } from './curves.js';
 import { lossCurves, metricsByEpoch, reliabilityDiagram, rocFigure, scoreDistribution } from './figures.js';
-import { type Html, html, inlineJson, inlineSource } from './html.js';
-import { REPORT_SCRIPT } from './report-script.js';
-import { REPORT_STYLE } from './report-style.js';
-import { DARK, LIGHT, type Theme } from './theme.js';
 
 /**
- * One page that needs nothing else: metrics, charts, data and settings of a run. Names are shown as text, whatever they
- * hold, and a content security policy keeps the page off the network. Equal input gives equal bytes.
+ * One page that needs nothing else: metrics, charts, data and settings of a run.
  * @param plotlySource the library that draws the charts, inlined
  */
 export function renderReport(run: RunCurves, details: ReportDetails, plotlySource: string): string {
   const { config, split, validation } = details;
-  const figures = inBothThemes({
-    loss: (theme) => lossCurves([run], theme),
-    metrics: (theme) => metricsByEpoch(run, theme),
-    roc: (theme) => rocFigure(validation, theme),
-    distribution: (theme) => scoreDistribution(validation, theme),
-    reliability: (theme) => reliabilityDiagram(validation, theme),
-  });
-
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy([plotlySource, REPORT_SCRIPT])}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${run.name}: step scorer training report</title>
-<style>${inlineSource(REPORT_STYLE)}</style>
-</head>
-<body>
-<main>
-<header>
-<p class="kind">Step scorer, training report</p>
-<h1>${run.name}</h1>
-<p class="lead">${summary(config)}</p>
-</header>
+  const body = html`
 ${leakWarning(split)}
 <section aria-label="Validation metrics at the best epoch" class="tiles">${metricTiles(run, details)}</section>
-<noscript><p class="card warning">The charts need JavaScript; figures and tables are complete without it.</p></noscript>
 
 <h2>Training</h2>
 <div class="charts two">
-${chart('loss', 'Training loss', 'Mean loss of each epoch’s batches. The ring marks the epoch whose weights are kept.')}
-${chart('metrics', 'Validation metrics by epoch', 'The kept epoch (dotted line) is the best by 0.75 · AUC + 0.25 · F1.')}
+${chartCard('loss', 'Training loss', 'Mean loss of each epoch’s batches. The ring marks the epoch whose weights are kept.')}
+${chartCard('metrics', 'Validation metrics by epoch', 'The kept epoch (dotted line) is the best by 0.75 · AUC + 0.25 · F1.')}
 </div>
 
 <h2>Validation at epoch ${run.best.epoch}</h2>
 <div class="charts three">
-${chart('roc', `ROC curve, AUC ${run.best.auc.toFixed(3)}`, 'AUC is the chance that a step of a right trace scores above a step of a wrong one.')}
-${chart('distribution', 'Score distribution', 'Each class as a share of its own steps. The less they overlap, the better the scorer.')}
-${chart('reliability', 'Reliability', reliabilityCaption(details))}
+${chartCard('roc', `ROC curve, AUC ${run.best.auc.toFixed(3)}`, 'AUC is the chance that a step of a right trace scores above a step of a wrong one.')}
+${chartCard('distribution', 'Score distribution', 'Each class as a share of its own steps. The less they overlap, the better the scorer.')}
+${chartCard('reliability', 'Reliability', reliabilityCaption(details))}
 </div>
 
 <h2>Data</h2>
@@ -70,29 +40,21 @@ ${chart('reliability', 'Reliability', reliabilityCaption(details))}
 <details class="card">
 <summary>Every epoch in figures</summary>
 <div class="scroll">${epochTable(run)}</div>
-</details>
-</main>
-<script type="application/json" id="figures">${inlineJson(figures)}</script>
-<script>${inlineSource(plotlySource)}</script>
-<script>${inlineSource(REPORT_SCRIPT)}</script>
-</body>
-</html>
-`;
-  return page.markup;
-}
-
-type FigureInTheme = (theme: Theme) => Figure;
-
-function inBothThemes(figures: Record<string, FigureInTheme>): Record<string, { light: Figure; dark: Figure }> {
-  return Object.fromEntries(
-    Object.entries(figures).map(([name, draw]) => [name, { light: draw(LIGHT), dark: draw(DARK) }]),
-  );
-}
-
-/** Only these scripts run, and nothing is loaded from anywhere: text that slipped through as markup could do nothing. */
-function contentSecurityPolicy(scripts: readonly string[]): string {
-  const hashes = scripts.map((script) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`);
-  return `default-src 'none'; script-src ${hashes.join(' ')}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'`;
+</details>`;
+  return renderPage({
+    kind: 'Step scorer, training report',
+    heading: run.name,
+    lead: summary(config),
+    body,
+    figures: {
+      loss: (theme) => lossCurves([run], theme),
+      metrics: (theme) => metricsByEpoch(run, theme),
+      roc: (theme) => rocFigure(validation, theme),
+      distribution: (theme) => scoreDistribution(validation, theme),
+      reliability: (theme) => reliabilityDiagram(validation, theme),
+    },
+    plotlySource,
+  });
 }
 
 function summary({ model, feature, feature_layers: layers, input_size: inputSize, split }: ScorerConfig): string {
@@ -127,19 +89,6 @@ function metricTiles({ best, perEpoch }: RunCurves, { config, split }: ReportDet
     tile('Recall', decimals(best.recall), `at threshold ${THRESHOLD}`),
     tile('Best epoch', String(best.epoch), stop),
   ];
-}
-
-function tile(label: string, value: string, baseline: string): Html {
-  return html`
-<div class="card tile"><div class="label">${label}</div><div class="value">${value}</div><div class="baseline">${baseline}</div></div>`;
-}
-
-function chart(name: string, title: string, caption: string): Html {
-  return html`<figure class="card">
-<h3>${title}</h3>
-<div class="chart" data-figure="${name}" role="img" aria-label="${title}"></div>
-<figcaption>${caption}</figcaption>
-</figure>`;
 }
 
 /** With pos_weight w the loss is least at w times the true odds, which a reader would else take for a fault. */
