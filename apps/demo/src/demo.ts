@@ -30,7 +30,9 @@ runStage('@scorer/train', {
   out_dir: out,
 });
 const seconds = (performance.now() - startedAt) / 1000;
-console.log(`\nThe whole pipeline took ${seconds.toFixed(0)} s. Open the report: ${join(out, 'plots', NAME, 'report.html')}`);
+console.log(
+  `\nThe whole pipeline took ${seconds.toFixed(0)} s. Open the report: ${join(out, 'plots', NAME, 'report.html')}`,
+);
 
 function runStage(packageName: string, options: Record<string, string>): void {
   const args = Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, value]);
