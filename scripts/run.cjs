@@ -45,7 +45,7 @@ function checkNode() {
   process.exit(1);
 }
 
-/** A copy of the lockfile beside what it installed tells whether that is still right. */
+/** pnpm is a dependency too, since turbo asks for it. A copy of the lockfile beside what it installed tells whether that is still right. */
 function installIfDue() {
   const lockfile = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8');
   const installed = join(root, 'node_modules', '.installed-lockfile');
