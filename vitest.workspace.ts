@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -15,12 +16,20 @@ export default defineConfig({
       ...packages.map((name) => ({
         test: {
           name,
-          root: `packages/${name}`,
+          // Absolute: vitest reads it from the folder that it was started in.
+          root: fileURLToPath(new URL(`packages/${name}`, import.meta.url)),
           include: ['src/**/*.test.ts'],
           testTimeout: TEST_TIMEOUT_MS,
         },
       })),
-      { test: { name: 'repository', include: ['tests/*.test.ts'], testTimeout: TEST_TIMEOUT_MS } },
+      {
+        test: {
+          name: 'repository',
+          root: fileURLToPath(new URL('.', import.meta.url)),
+          include: ['tests/*.test.ts'],
+          testTimeout: TEST_TIMEOUT_MS,
+        },
+      },
     ],
   },
 });
