@@ -1,7 +1,8 @@
-"""Writes packages/core/src/safetensors/fixtures: files as Python safetensors writes them, what it was given, and
-floats as PyTorch rounds them to half precision.
+"""Writes packages/core/src/safetensors/fixtures: files as Python safetensors writes them, what it was given, floats as
+PyTorch rounds them to half precision, numbers as numpy converts them to float32, and a model that huggingface_hub cut
+into several files.
 
-    python tools/oracles/safetensors_files.py        (safetensors, torch, numpy)
+    python tools/oracles/safetensors_files.py        (safetensors, torch, numpy, huggingface_hub)
 """
 
 import ctypes
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub import save_torch_state_dict
 from safetensors import TensorSpec, serialize_file
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 
 FIXTURES = Path(__file__).resolve().parents[2] / "packages/core/src/safetensors/fixtures"
@@ -84,9 +87,43 @@ def write_rounding() -> None:
     save_file(tensors, FIXTURES / "rounding.safetensors")
 
 
+def write_numbers() -> None:
+    """Tensor `<dtype>` and beside it `<dtype>.f32`, the same numbers in float32."""
+    random = np.random.default_rng(0)
+    tensors = {}
+    for dtype in [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]:
+        limits = np.iinfo(dtype)
+        # Up to 2^53, from where on the two ways of rounding differ.
+        low, high = max(limits.min, -(2**53)), min(limits.max, 2**53)
+        tensors[np.dtype(dtype).name] = np.concatenate([[low, high], random.integers(low, high, 61, np.int64)]).astype(dtype)
+    tensors["bool"] = random.integers(0, 2, 63).astype(bool)
+    tensors["float64"] = np.concatenate([[np.inf, -np.inf, -0.0, 1e300, 1e-46, 2**-149 * 0.75, 0.1], random.normal(size=56)])
+    tensors["float32"] = random.normal(size=63).astype(np.float32)
+    tensors["float16"] = random.normal(size=63).astype(np.float16)
+    with np.errstate(over="ignore"):
+        save_numpy(tensors | {f"{name}.f32": x.astype(np.float32) for name, x in tensors.items()}, FIXTURES / "numbers.safetensors")
+
+
+def write_sharded_model() -> None:
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        "model.embed.weight": torch.randn(4, 3, generator=generator),
+        "model.layers.0.weight": torch.randn(3, 3, generator=generator).to(torch.bfloat16),
+        "model.layers.1.weight": torch.randn(3, 3, generator=generator).to(torch.bfloat16),
+        "model.norm.weight": torch.ones(3, dtype=torch.float16),
+    }
+    folder = FIXTURES / "sharded"
+    folder.mkdir(exist_ok=True)
+    save_torch_state_dict(state, folder, max_shard_size=48)
+    expected = {name: {"dtype": str(x.dtype), "shape": list(x.shape), "values": x.flatten().tolist()} for name, x in state.items()}
+    (folder / "expected.json").write_text(json.dumps(expected) + "\n")
+
+
 FIXTURES.mkdir(parents=True, exist_ok=True)
 write("every-dtype", EVERY_DTYPE, {"made by": "Python safetensors"})
 write("packed", PACKED, None)
 write_rounding()
-for file in FIXTURES.iterdir():
+write_numbers()
+write_sharded_model()
+for file in FIXTURES.rglob("*.*"):
     file.chmod(0o644)

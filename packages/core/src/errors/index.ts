@@ -56,11 +56,14 @@ const SYSTEM_ERRORS: Record<string, { code: string; kind: ErrorKind; what: strin
   EIO: { code: 'DISK_ERROR', kind: 'retryable', what: 'the disk did not answer', hint: 'check the disk and run again' },
 };
 
-/** The `ScorerError` for a system error that a user can act on; any other value is returned as it is. */
-export function fromSystemError(error: unknown): unknown {
+/**
+ * The `ScorerError` for a system error that a user can act on; any other value is returned as it is.
+ * @param where what it concerns, where that is more than the error's own path: an open file's errors carry none
+ */
+export function fromSystemError(error: unknown, where?: string): unknown {
   if (error instanceof ScorerError || !(error instanceof Error) || !('code' in error)) return error;
   const known = SYSTEM_ERRORS[String(error.code)];
   if (!known) return error;
-  const where = 'path' in error ? String(error.path) : undefined;
-  return new ScorerError({ ...known, where, cause: error });
+  const ownPath = 'path' in error ? String(error.path) : undefined;
+  return new ScorerError({ ...known, where: where ?? ownPath, cause: error });
 }

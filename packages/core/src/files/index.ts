@@ -1,6 +1,6 @@
 export { type AtomicFile, createAtomicFile, removeStaleTemporaries, syncFolder, writeFileAtomic } from './atomic.js';
 export { type Sha256FileOptions, sha256File } from './fingerprint.js';
 export { type FileLock, lockFile } from './lock.js';
-export { readFully } from './read.js';
+export { type ByteRange, readFully, readRanges } from './read.js';
 export { fileError, onFile } from './system-error.js';
 export { writeFully } from './write.js';

@@ -6,7 +6,7 @@ import { fromSystemError } from '../errors/index.js';
  */
 export function fileError(error: unknown, where: string): unknown {
   if (!(error instanceof Error) || !('syscall' in error)) return error;
-  return fromSystemError(Object.assign(error, { path: where }));
+  return fromSystemError(error, where);
 }
 
 /** Runs an operation on a file and throws what `fileError` makes of its errors. */

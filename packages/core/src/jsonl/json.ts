@@ -15,7 +15,8 @@ const BARE_INFINITY = /(?<![\w.])Infinity(?!\w|\s*:)/g;
  */
 export function parseJson(text: string): unknown {
   const value = parse(text);
-  if (/\\u[dD]/.test(text) && holdsLoneSurrogate(value)) {
+  // A search for a word is many times faster than a pattern, and this one goes over every byte of every file.
+  if ((text.includes('\\ud') || text.includes('\\uD')) && holdsLoneSurrogate(value)) {
     throw new ScorerError({ code: 'LONE_SURROGATE', what: 'a string holds half a surrogate pair' });
   }
   return value;

@@ -118,6 +118,25 @@ describe('values', () => {
     ]);
   });
 
+  test('keep every character of their text', async () => {
+    const texts = [
+      'ascii',
+      'é',
+      '\u20ac',
+      '😀 x',
+      '\ufeff',
+      '\0',
+      '\u2028',
+      '\uffff',
+      '\u{10ffff}',
+      `${'x'.repeat(100_000)}π`,
+    ];
+    const path = await fileOf(texts.map((text) => `${JSON.stringify(text)}\n`).join(''));
+    const records = await recordsOf(path);
+    expect(records.map((record) => !record.error && record.value)).toEqual(texts);
+    expect(records.map(({ raw }) => raw)).toEqual(texts.map((text) => JSON.stringify(text)));
+  });
+
   test('that can not be read leave an error with file and line, and reading goes on', async () => {
     const bad = Buffer.concat([
       Buffer.from('1\n{"a"\n"\\ud800"\n"'),

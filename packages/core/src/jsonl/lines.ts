@@ -30,8 +30,8 @@ const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 /**
  * The lines of a file (or of stdin, `-`), split at LF or CRLF; blank ones too, so that line numbers hold. A BOM at the
  * start and a missing LF at the end make no difference. gzip and zstd are recognised by their first bytes.
- * @throws ScorerError `FILE_NOT_FOUND`, `GZIP_TRUNCATED`, `GZIP_CORRUPT`, `ZSTD_TRUNCATED`, `ZSTD_CORRUPT`, after the
- * lines that stand before the damage
+ * @throws ScorerError `FILE_NOT_FOUND`, `GZIP_TRUNCATED`, `GZIP_CORRUPT`, `ZSTD_TRUNCATED`, `ZSTD_CORRUPT`,
+ * `ZSTD_WINDOW_TOO_LARGE`, after the lines that stand before the damage
  */
 export function readLines(path: string, options: ReadLinesOptions = {}): AsyncGenerator<JsonlLine, void, undefined> {
   return splitLines(openBytes(path, options.signal), path, options.maxLineBytes);

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8, transcode } from 'node:buffer';
 import { ScorerError } from '../errors/index.js';
 import { parseJson } from './json.js';
 import { lineError, type ReadLinesOptions, readLines } from './lines.js';
@@ -25,7 +25,7 @@ export async function* readJsonl(
       yield { line, error, raw: decodeSurrogateEscape(bytes) };
       continue;
     }
-    const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+    const raw = decodeUtf8(bytes);
     if (/^[ \t\r]*$/.test(raw)) continue;
     yield toRecord(line, raw, path);
   }
@@ -38,6 +38,12 @@ function toRecord(line: number, raw: string, path: string): JsonlRecord {
     if (!(thrown instanceof ScorerError)) throw thrown;
     return { line, error: lineError(thrown.code, thrown.message, path, line), raw };
   }
+}
+
+/** Text of valid UTF-8. One character beyond ASCII makes `toString('utf8')` twice as slow as the way by UTF-16. */
+function decodeUtf8(bytes: Uint8Array): string {
+  if (!isAscii(bytes)) return transcode(bytes, 'utf8', 'utf16le').toString('utf16le');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 /** Decodes UTF-8 and puts U+DC00 + byte for each byte that belongs to no character. */

@@ -5,6 +5,7 @@ import { createGunzip } from 'node:zlib';
 import { Decompress, type ZstdError, ZstdErrorCode } from 'fzstd';
 import { ScorerError } from '../errors/index.js';
 import { fileError } from '../files/index.js';
+import { zstdWindowCheck } from './zstd-window.js';
 
 type Chunks = AsyncGenerator<Buffer, void, undefined>;
 
@@ -20,7 +21,8 @@ const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 /**
  * The bytes of a file or of stdin (`-`), decompressed where they are gzip or zstd. These are told by their first
  * bytes, which begin no JSON, and by the file's name, so that damage there is found.
- * @throws ScorerError `FILE_NOT_FOUND`, …, `GZIP_TRUNCATED`, `GZIP_CORRUPT`, `ZSTD_TRUNCATED`, `ZSTD_CORRUPT`
+ * @throws ScorerError `FILE_NOT_FOUND`, …, `GZIP_TRUNCATED`, `GZIP_CORRUPT`, `ZSTD_TRUNCATED`, `ZSTD_CORRUPT`,
+ * `ZSTD_WINDOW_TOO_LARGE`
  */
 export async function* openBytes(path: string, signal?: AbortSignal): Chunks {
   const { head, chunks } = await peek(readChunks(path, signal), ZSTD_MAGIC.length);
@@ -72,6 +74,7 @@ async function* gunzip(chunks: Chunks, path: string): Chunks {
 async function* unzstd(chunks: Chunks, path: string): Chunks {
   let blocks: Uint8Array[] = [];
   const decompress = new Decompress((block) => void blocks.push(block));
+  const checkWindows = zstdWindowCheck(path === '-' ? 'stdin' : path);
 
   function push(bytes: Uint8Array, { final }: { final: boolean }): Buffer[] {
     blocks = [];
@@ -89,7 +92,9 @@ async function* unzstd(chunks: Chunks, path: string): Chunks {
   for await (const chunk of chunks) {
     empty = false;
     for (let start = 0; start < chunk.length; start += ZSTD_PUSH_BYTES) {
-      yield* push(chunk.subarray(start, start + ZSTD_PUSH_BYTES), { final: false });
+      const piece = chunk.subarray(start, start + ZSTD_PUSH_BYTES);
+      checkWindows(piece);
+      yield* push(piece, { final: false });
     }
   }
   if (empty) throw damaged('ZSTD_TRUNCATED', 'the zstd file is empty', path, undefined);

@@ -5,12 +5,25 @@
  */
 
 const F32_INFINITY = 0x7f800000;
+const F16_INFINITY = 0x7c00;
+interface HalfArray {
+  set(source: Float32Array): void;
+}
+
+/** Node 24 and later have Float16Array, which narrows three times as fast as bit operations. */
+const { Float16Array: NativeHalves } = globalThis as {
+  Float16Array?: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => HalfArray;
+};
+
 /** 65,536: with rounding done on the bits, everything from 65,520 on carries up to it. */
 const F32_BEYOND_F16 = 0x47800000;
 /** 2^-14, the smallest normal half. */
 const F32_SMALLEST_NORMAL_F16 = 113 << 23;
 
-/** Bits of the float32 for each half: a look-up is twice as fast as bit operations. Made in half a millisecond. */
+/**
+ * Bits of the float32 for each half: a look-up is twice as fast as bit operations, and still half as fast again as the
+ * Float16Array of Node 24 and 26. Made in half a millisecond.
+ */
 const F32_BITS_OF_F16 = f16Table();
 
 /**
@@ -35,12 +48,20 @@ export function f16ToF32(source: Uint16Array, target: Float32Array): void {
 
 /**
  * Rounds float32 to binary16 bits: from 65,520 on to infinity, below 2^-14 to subnormals.
- * @param target as long as `source` or longer
+ * @param target as long as `source` or longer, in other memory
  */
 export function f32ToF16(source: Float32Array, target: Uint16Array): void {
   checkLength(source.length, target.length);
   const bits = new Int32Array(source.buffer, source.byteOffset, source.length);
-  for (let i = 0; i < bits.length; i++) target[i] = f16OfF32Bits(bits[i]!);
+  if (!NativeHalves) {
+    for (let i = 0; i < bits.length; i++) target[i] = f16OfF32Bits(bits[i]!);
+    return;
+  }
+  new NativeHalves(target.buffer, target.byteOffset, source.length).set(source);
+  // It makes every NaN the same one.
+  for (let i = 0; i < bits.length; i++) {
+    if ((target[i]! & 0x7fff) > F16_INFINITY) target[i] = f16OfF32Bits(bits[i]!);
+  }
 }
 
 /**
@@ -66,9 +87,9 @@ function f16OfF32Bits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude >= F32_BEYOND_F16) {
-    if (magnitude <= F32_INFINITY) return sign | 0x7c00;
+    if (magnitude <= F32_INFINITY) return sign | F16_INFINITY;
     // A payload that lies in the lower bits alone would vanish and leave an infinity: such a NaN gets the quiet bit.
-    return sign | 0x7c00 | ((magnitude >>> 13) & 0x3ff || 0x200);
+    return sign | F16_INFINITY | ((magnitude >>> 13) & 0x3ff || 0x200);
   }
   if (magnitude >= F32_SMALLEST_NORMAL_F16) {
     // Moves the exponent's bias from 127 to 15. Adding half a unit less one, plus the last kept bit, rounds ties to

@@ -1,10 +1,12 @@
 import { open } from 'node:fs/promises';
 import { ScorerError } from '../errors/index.js';
-import { onFile, readFully } from '../files/index.js';
+import { onFile, readFully, readRanges } from '../files/index.js';
 import { headerLength, LENGTH_BYTES, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js';
 
 export interface SafetensorsFile extends SafetensorsHeader {
   readonly path: string;
+  /** The open file's descriptor, for readers in other threads; good until `close`. */
+  readonly fd: number;
   /** @throws ScorerError `TENSOR_NOT_FOUND` */
   tensor(name: string): TensorInfo;
   /** All bytes of a tensor, in a buffer of their own, so that any typed array can view them. */
@@ -16,6 +18,11 @@ export interface SafetensorsFile extends SafetensorsHeader {
    * @throws ScorerError `ROWS_OUT_OF_RANGE`, `BUFFER_TOO_SMALL` (usage)
    */
   readRows(name: string, firstRow: number, endRow: number, into?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * All bytes of a tensor in order, in pieces of up to 4 MiB, whole elements each. The next is read while one is in use,
+   * and takes its place afterwards: copy what is kept.
+   */
+  stream(name: string): AsyncGenerator<Uint8Array, void, undefined>;
   close(): Promise<void>;
 }
 
@@ -57,6 +64,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
     return {
       path,
+      fd: handle.fd,
       ...header,
       tensor,
       read(name) {
@@ -81,6 +89,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
         if (!Number.isInteger(rowBytes)) throw usageError('ROWS_NOT_BYTES', `rows of ${name} share bytes`, path);
         return readRange(start + firstRow * rowBytes, start + endRow * rowBytes, into);
       },
+      stream: (name) => readRanges([tensor(name)], (position, piece) => readFully(handle, path, position, piece)),
       close: () => handle.close(),
     };
   } catch (error) {

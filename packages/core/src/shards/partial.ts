@@ -2,7 +2,7 @@ import { constants, type FileHandle, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ScorerError } from '../errors/index.js';
-import { onFile, readFully, syncFolder, writeFully } from '../files/index.js';
+import { type ByteRange, onFile, readFully, syncFolder, writeFully } from '../files/index.js';
 import type { ShardOrigin } from '../schema/index.js';
 import {
   byTextName,
@@ -134,14 +134,11 @@ function identityFrame(shape: ShardShape, origin: ShardOrigin): Buffer {
 }
 
 /** Where each tensor's part of a trace lies in the log. */
-export function sectionsOf(
-  { heading, start }: TraceRecord,
-  shape: ShardShape,
-): Map<string, { start: number; bytes: number }> {
-  const sections = new Map<string, { start: number; bytes: number }>();
+export function sectionsOf({ heading, start }: TraceRecord, shape: ShardShape): Map<string, ByteRange> {
+  const sections = new Map<string, ByteRange>();
   let position = start;
   for (const [name, bytes] of sectionBytes(heading, shape)) {
-    sections.set(name, { start: position, bytes });
+    sections.set(name, { start: position, end: position + bytes });
     position += bytes;
   }
   return sections;

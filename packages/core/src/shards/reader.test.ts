@@ -8,6 +8,7 @@ import { type Change, EXAMPLE_SHARD, writeChanged } from './fixtures/changed-sha
 import { EXAMPLE, exampleTrace } from './fixtures/traces.js';
 import { TEXT_NAMES } from './layout.js';
 import { openShard } from './reader.js';
+import { openShardWriter } from './writer.js';
 
 const TRACES = [0, 1, 2, 3].map((i) => exampleTrace(i));
 
@@ -61,6 +62,22 @@ describe('a shard', () => {
     expect(tensors['hidden_states.2'].values.slice(9, 12)).toEqual([0, 1, 2].map((k) => 1 + (120 + k) / 1024));
     expect(Buffer.from(tensors.question.values).toString()).toBe(TRACES.map(({ texts }) => texts.question).join(''));
     await file.close();
+  });
+
+  test('gives texts of any length, and those of some traces alone', async () => {
+    const path = join(folder, 'long.safetensors');
+    const texts = [700_000, 700_000, 3_000_000, 0, 5].map((length, i) => `${i}é`.repeat(length));
+    const writer = await openShardWriter(path, EXAMPLE);
+    for (const [i, text] of texts.entries()) {
+      const trace = exampleTrace(i);
+      await writer.append({ ...trace, texts: { ...trace.texts, original_response: text } });
+    }
+    await writer.seal();
+    const shard = await openShard(path);
+    expect((await shard.text('original_response')).every((text, i) => text === texts[i])).toBe(true);
+    expect(await shard.text('original_response', 3, 5)).toEqual(texts.slice(3));
+    expect(await shard.text('original_response', 2, 2)).toEqual([]);
+    await shard.close();
   });
 
   test('has no rows and layers but its own', async () => {

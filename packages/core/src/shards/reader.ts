@@ -7,6 +7,8 @@ import type { TraceStates } from './trace.js';
 
 export interface Shard extends ShardShape {
   readonly path: string;
+  /** The open file's descriptor, for readers in other threads; good until `close`. */
+  readonly fd: number;
   readonly metadata: ShardMetadata;
   readonly traceCount: number;
   readonly stepCount: number;
@@ -33,10 +35,18 @@ export interface Shard extends ShardShape {
    * @throws ScorerError `LAYER_NOT_FOUND`, `ROWS_OUT_OF_RANGE`, `BUFFER_TOO_SMALL` (usage)
    */
   readRows(layer: number, firstRow: number, endRow: number, into?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Offset in the file of a layer's first row; the others follow it.
+   * @throws ScorerError `LAYER_NOT_FOUND` (usage)
+   */
+  layerStart(layer: number): number;
   /** One trace with all that the shard keeps of it. */
   readTrace(trace: number): Promise<TraceStates>;
   close(): Promise<void>;
 }
+
+/** Short texts are read many at a time, up to this size: single reads would cost more than the bytes. */
+const TEXT_READ_BYTES = 1024 ** 2;
 
 /**
  * Opens a shard and checks that it keeps its contract: metadata, every tensor's presence, dtype and shape, offsets.
@@ -75,6 +85,7 @@ async function readShard(file: SafetensorsFile): Promise<Shard> {
 
   const shard: Shard = {
     path,
+    fd: file.fd,
     metadata,
     ...shape,
     traceCount,
@@ -92,16 +103,26 @@ async function readShard(file: SafetensorsFile): Promise<Shard> {
     async text(name, first = 0, end = traceCount) {
       const offsets = textOffsets.get(name)!;
       const texts: string[] = [];
-      for (let i = first; i < end; i++) {
-        const bytes = await file.readRows(name, offsets[i] ?? Number.NaN, offsets[i + 1] ?? Number.NaN);
-        if (!isUtf8(bytes)) throw invalid('TEXT', `${name} of trace ${i} is not valid UTF-8`, path);
-        texts.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+      for (let i = first; i < end; ) {
+        const start = offsets[i] ?? Number.NaN;
+        let last = i + 1;
+        while (last < end && offsets[last + 1]! - start <= TEXT_READ_BYTES) last += 1;
+        const bytes = await file.readRows(name, start, offsets[last] ?? Number.NaN);
+        for (; i < last; i++) {
+          const text = bytes.subarray(offsets[i]! - start, offsets[i + 1]! - start);
+          if (!isUtf8(text)) throw invalid('TEXT', `${name} of trace ${i} is not valid UTF-8`, path);
+          texts.push(Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8'));
+        }
       }
       return texts;
     },
     async readRows(layer, firstRow, endRow, into) {
       if (!shape.layers.includes(layer)) throw layerError(layer, shape.layers, path);
       return file.readRows(layerTensor(layer), firstRow, endRow, into);
+    },
+    layerStart(layer) {
+      if (!shape.layers.includes(layer)) throw layerError(layer, shape.layers, path);
+      return file.tensor(layerTensor(layer)).start;
     },
     readTrace: (trace) => readTrace(file, shard, trace),
     close: () => file.close(),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createAtomicFile } from '../files/index.js';
+import { createAtomicFile, readRanges } from '../files/index.js';
 import { planSafetensors } from '../safetensors/index.js';
 import type { ShardOrigin } from '../schema/index.js';
 import { byTextName, type ShardShape, shardMetadata, shardTensors, TEXT_NAMES } from './layout.js';
@@ -18,8 +18,6 @@ export interface ShardSummary {
 export interface SealOptions {
   signal?: AbortSignal | undefined;
 }
-
-const COPY_BYTES = 4 * 1024 ** 2;
 
 /** As long as the digest that takes its place once the data have gone by. */
 const UNKNOWN_SHA256 = '0'.repeat(64);
@@ -52,7 +50,6 @@ export async function sealShard(
   const plan = planWith(UNKNOWN_SHA256);
 
   const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafeSlow(COPY_BYTES);
   const file = await createAtomicFile(path);
   try {
     await file.write(plan.header);
@@ -63,15 +60,11 @@ export async function sealShard(
         await file.write(inMemory);
         continue;
       }
-      for (const trace of sections) {
-        const { start, bytes } = trace.get(name)!;
-        for (let done = 0; done < bytes; done += COPY_BYTES) {
-          signal?.throwIfAborted();
-          const chunk = buffer.subarray(0, bytes - done);
-          await partial.read(start + done, chunk);
-          hash.update(chunk);
-          await file.write(chunk);
-        }
+      const ranges = sections.map((trace) => trace.get(name)!);
+      for await (const bytes of readRanges(ranges, partial.read)) {
+        signal?.throwIfAborted();
+        hash.update(bytes);
+        await file.write(bytes);
       }
     }
     const sha256 = hash.digest('hex');

@@ -20,8 +20,6 @@ export interface Verified {
   bytes: number;
 }
 
-const CHUNK_BYTES = 4 * 1024 ** 2;
-
 /**
  * Checks any safetensors file: by the format's rules, and a shard of hidden states by its own as well.
  * @throws ScorerError the codes of `openSafetensors` and `verifyShard`
@@ -64,25 +62,23 @@ async function checkData(file: SafetensorsFile, shard: Shard, { signal, onProgre
   const total = endOf(file) - dataStart;
   const layerNames = new Set(shard.layers.map(layerTensor));
   const hash = createHash('sha256');
-  const buffer = new Uint8Array(Math.max(CHUNK_BYTES, shard.hiddenSize * STORAGE_BYTES[shard.storage]));
+  let done = 0;
   let notFinite: ScorerError | undefined;
 
-  for (const { name, shape, start, end } of file.tensors.values()) {
-    const rows = shape[0]!;
-    const rowBytes = (end - start) / rows;
-    const chunkRows = Math.floor(buffer.length / rowBytes);
-    for (let row = 0; row < rows; row += chunkRows) {
+  for (const { name } of file.tensors.values()) {
+    let elements = 0;
+    for await (const bytes of file.stream(name)) {
       signal?.throwIfAborted();
-      const bytes = await file.readRows(name, row, Math.min(row + chunkRows, rows), buffer);
       hash.update(bytes);
-      const done = start - dataStart + row * rowBytes + bytes.length;
+      done += bytes.length;
       onProgress?.({ stage: `verifying ${path}`, done: toMegabytes(done), total: toMegabytes(total), unit: 'MB' });
       if (notFinite || !layerNames.has(name)) continue;
       const element = firstNonFinite(bytes, shard.storage);
       if (element !== -1) {
-        const what = `${name} is not finite in row ${row + Math.floor(element / shard.hiddenSize)}`;
+        const what = `${name} is not finite in row ${Math.floor((elements + element) / shard.hiddenSize)}`;
         notFinite = new ScorerError({ code: 'SHARD_NOT_FINITE', what, where: path, hint: 'make the shard again' });
       }
+      elements += bytes.length / STORAGE_BYTES[shard.storage];
     }
   }
 
