@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { type RandomStream, randomStream } from '@scorer/core/random';
 import { f32ToBf16, f32ToF16, openSafetensors } from '@scorer/core/safetensors';
 import type { Storage } from '@scorer/core/schema';
 import { openShardWriter, type TraceStates } from '@scorer/core/shards';
-import { type RandomStream, randomStream } from './random.js';
 
 /** A trace in a test: its label, its question and its rows, [steps][hidden size] by layer. */
 export interface SampleTrace {

@@ -40,7 +40,11 @@ export interface OnnxSession {
  */
 export async function openSession(model: Uint8Array, options: SessionOptions): Promise<OnnxSession> {
   const setup: WorkerSetup = { ...options, model };
-  const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: setup });
+  const worker = new Worker(new URL('./session-worker.js', import.meta.url), {
+    workerData: setup,
+    // Flags of the caller's process, such as --input-type, are not for the worker's file.
+    execArgv: [],
+  });
   const replies = replyQueue(worker);
 
   const first = await replies.next();

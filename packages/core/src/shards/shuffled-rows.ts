@@ -1,4 +1,4 @@
-import { randomBelow, shuffle } from './permutation.js';
+import { permutation, randomStream, shuffle } from '../random/index.js';
 
 export interface ShuffleChoice {
   /** Rows in all. */
@@ -15,9 +15,8 @@ export interface ShuffleChoice {
  * all over the set. With blocks of one row the order is a plain random permutation.
  */
 export function* shuffledChunks({ count, blockRows, chunkRows, seed }: ShuffleChoice): Generator<Uint32Array> {
-  const below = randomBelow(`shuffle ${seed}`);
-  const blocks = Uint32Array.from({ length: Math.ceil(count / blockRows) }, (_, i) => i);
-  shuffle(blocks, below);
+  const random = randomStream(seed, 'shuffle');
+  const blocks = permutation(Math.ceil(count / blockRows), random);
 
   let chunk = new Uint32Array(Math.min(chunkRows, count));
   let filled = 0;
@@ -27,7 +26,7 @@ export function* shuffledChunks({ count, blockRows, chunkRows, seed }: ShuffleCh
     for (let row = block * blockRows; row < end; row++) {
       chunk[filled++] = row;
       if (filled < chunk.length) continue;
-      shuffle(chunk, below);
+      shuffle(chunk, random);
       yield chunk;
       left -= filled;
       chunk = new Uint32Array(Math.min(chunkRows, left));

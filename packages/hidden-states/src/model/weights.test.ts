@@ -79,7 +79,7 @@ describe('the weights of a model', () => {
     'are not looked for outside of the folder: %s',
     async (name) => {
       writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: { a: name } }));
-      await expect(loadModel(folder)).rejects.toMatchObject({ code: 'WEIGHTS_INDEX_INVALID' });
+      await expect(loadModel(folder)).rejects.toMatchObject({ code: 'SAFETENSORS_INDEX_INVALID' });
     },
   );
 
@@ -93,7 +93,7 @@ describe('the weights of a model', () => {
   });
 
   test('that are cut off or missing give a named error', async () => {
-    await expect(loadModel(folder)).rejects.toMatchObject({ code: 'WEIGHTS_NOT_FOUND' });
+    await expect(loadModel(folder)).rejects.toMatchObject({ code: 'SAFETENSORS_MODEL_NOT_FOUND' });
     const bytes = readFileSync(join(MODEL, 'model.safetensors'));
     writeFileSync(join(folder, 'model.safetensors'), bytes.subarray(0, bytes.length - 1));
     await expect(loadModel(folder)).rejects.toMatchObject({ code: expect.stringMatching(/SAFETENSORS/) });

@@ -1,5 +1,5 @@
+import { permutation, type RandomStream, randomStream } from '@scorer/core/random';
 import type { BatchRun, FeatureRows } from '../engine/engine.js';
-import { permutation, type RandomStream, randomStream } from '../random.js';
 import { emptyRows, type FeatureSource } from './features.js';
 import type { StepSet } from './split.js';
 

@@ -1,6 +1,6 @@
+import { randomStream, sampleAscending } from '@scorer/core/random';
 import type { Regions } from '@scorer/core/schema';
 import type { Shard, ShardFolder } from '@scorer/core/shards';
-import { randomStream, sampleAscending } from '../random.js';
 
 /** The steps of a folder that a scorer learns from, by trace. */
 export interface TraceSteps {

@@ -1,6 +1,6 @@
+import { randomStream } from '@scorer/core/random';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { randomStream } from '../random.js';
 import type { TraceSteps } from './rows.js';
 import { drawStratified, type SplitChoice, splitSteps } from './split.js';
 

@@ -1,5 +1,5 @@
+import { type RandomStream, randomStream } from '@scorer/core/random';
 import type { Split } from '@scorer/core/schema';
-import { type RandomStream, randomStream } from '../random.js';
 import type { SideCounts, SplitSummary } from '../result.js';
 import type { TraceSteps } from './rows.js';
 

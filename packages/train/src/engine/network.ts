@@ -1,5 +1,5 @@
 import type { Tensor, TensorOps } from '@scorer/core/onnx';
-import { randomStream } from '../random.js';
+import { randomStream } from '@scorer/core/random';
 
 /** The scorer's network: Linear(input, hidden) – ReLU – Linear(hidden, 1). */
 export interface NetworkShape {

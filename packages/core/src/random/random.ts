@@ -37,15 +37,20 @@ function rotateLeft(x: number, bits: number): number {
   return (x << bits) | (x >>> (32 - bits));
 }
 
-/** The integers 0 … n − 1 in random order (Fisher–Yates). */
+/** Puts the elements in random order, in place (Fisher–Yates). */
+export function shuffle(values: Uint32Array, random: RandomStream): void {
+  for (let i = values.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    const swapped = values[i]!;
+    values[i] = values[j]!;
+    values[j] = swapped;
+  }
+}
+
+/** The integers 0 … n − 1 in random order. */
 export function permutation(n: number, random: RandomStream): Uint32Array {
   const order = Uint32Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    const swapped = order[i]!;
-    order[i] = order[j]!;
-    order[j] = swapped;
-  }
+  shuffle(order, random);
   return order;
 }
 

@@ -1,0 +1,1 @@
+export { permutation, type RandomStream, randomStream, sampleAscending, shuffle } from './random.js';
