@@ -44,7 +44,7 @@ export function createFailureBudget(limit: FailureLimit, traceCount: number): Fa
       if (spent <= allowed) return;
       throw new ScorerError({
         code: 'TOO_MANY_FAILURES',
-        what: `${spent} traces failed, ${allowed} of ${traceCount} may`,
+        what: `${spent} of ${traceCount} traces failed, and no more than ${allowed} may`,
         where: `first at line ${first.trace_index + 1}: [${first.code}] ${first.reason}`,
         hint: 'mend the input, or raise --max-failures',
       });
