@@ -145,7 +145,7 @@ function lastOfRepeated(args: object, { options, positionals = [] }: Command): R
 }
 
 function createLog(display: ProgressDisplay | undefined): Log {
-  const { yellow } = pc.createColors(process.stderr.isTTY && pc.isColorSupported);
+  const { yellow } = pc.createColors(Boolean(process.stderr.isTTY) && pc.isColorSupported);
   const write = display?.line ?? ((text: string) => void process.stderr.write(`${text}\n`));
   return {
     info: (message) => display?.line(message),
