@@ -100,6 +100,8 @@ const numbersOf = (lines: readonly string[], word: string): number[] =>
     .filter(Boolean)
     .map(Number);
 
+const MAX_RUNS = 1000;
+
 test('a writer killed 200 times at random moments loses nothing that it acknowledged, and ends with the same bytes', async () => {
   const path = join(folder, 'x.safetensors');
   const started = Date.now();
@@ -111,7 +113,9 @@ test('a writer killed 200 times at random moments loses nothing that it acknowle
   const parts = Object.keys(kills) as (keyof typeof kills)[];
   /** All that any run so far has acknowledged. */
   let acknowledged: number[] = [];
-  while (parts.some((part) => kills[part] < 67)) {
+  for (let runs = 0; parts.some((part) => kills[part] < 67); runs++) {
+    // Some runs end before they are killed; if most do, this test no longer shows what it says.
+    expect(runs).toBeLessThan(MAX_RUNS);
     const part = parts.toSorted((a, b) => kills[a] - kills[b])[0]!;
     if (part === 'appending' && acknowledged.length === 60) {
       await removePartial(path);
@@ -130,7 +134,8 @@ test('a writer killed 200 times at random moments loses nothing that it acknowle
     const signal = await run.ended;
     const found = numbersOf(run.lines, 'found');
     if (run.lines.length > 0) expect(found).toEqual(expect.arrayContaining(acknowledged));
-    acknowledged = [...new Set([...acknowledged, ...numbersOf(run.lines, 'done')])];
+    // Also what was found: a trace can be durable although its writer was killed before it could say so.
+    acknowledged = [...new Set([...acknowledged, ...found, ...numbersOf(run.lines, 'done')])];
 
     if (signal === 'SIGKILL') {
       if (run.lines.includes('seal')) kills.sealing += 1;
