@@ -13,7 +13,7 @@ export interface RangeOptions {
   end?: number | undefined;
   /** Most lines in one shard. */
   shardSize: number;
-  /** Which of `count` equal helpers this is: it takes shards index, index + count, … */
+  /** Which of `count` equal processes this is: it makes shards index, index + count, … */
   part: { index: number; count: number };
   signal?: AbortSignal | undefined;
 }
