@@ -1,7 +1,14 @@
-import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
-import { type FileLock, lockFile, onFile, removeStaleTemporaries, writeFileAtomic } from '@scorer/core/files';
+import {
+  type FileLock,
+  fileExists,
+  lockFile,
+  onFile,
+  removeStaleTemporaries,
+  writeFileAtomic,
+} from '@scorer/core/files';
 import { type ScorerConfig, scorerConfigSchema } from '@scorer/core/schema';
 import type { TrainingState } from './engine/engine.js';
 import type { NetworkShape } from './engine/network.js';
@@ -61,7 +68,7 @@ export async function openRunFolder(
     const finished = await readMetrics(path);
     const network = networkOf(config);
     const statePath = join(path, FILES.state);
-    const isBegun = !finished?.finished && (await exists(statePath));
+    const isBegun = !finished?.finished && (await fileExists(statePath));
     const progress = isBegun ? await readState(statePath, network) : undefined;
     return {
       path,
@@ -156,12 +163,5 @@ function parseOrUndefined(text: string): unknown {
 }
 
 async function readText(path: string): Promise<string | undefined> {
-  return (await exists(path)) ? readFile(path, 'utf8') : undefined;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+  return (await fileExists(path)) ? readFile(path, 'utf8') : undefined;
 }

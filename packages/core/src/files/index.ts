@@ -1,4 +1,5 @@
 export { type AtomicFile, createAtomicFile, removeStaleTemporaries, syncFolder, writeFileAtomic } from './atomic.js';
+export { fileExists } from './exists.js';
 export { type Sha256FileOptions, sha256File } from './fingerprint.js';
 export { type FileLock, lockFile } from './lock.js';
 export { type ByteRange, readFully, readRanges } from './read.js';

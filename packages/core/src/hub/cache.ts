@@ -1,6 +1,6 @@
-import { access, mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { onFile, writeFileAtomic } from '../files/index.js';
+import { fileExists, onFile, writeFileAtomic } from '../files/index.js';
 
 /**
  * The part of Hugging Face's cache that holds one model, as Python's `huggingface_hub` lays it out:
@@ -38,8 +38,8 @@ export function modelCache(cacheFolder: string, id: string): ModelCache {
     blob,
     async state(commit, file) {
       // Follows the link: one to a blob that was deleted doesn't count.
-      if (await exists(join(snapshot(commit), file))) return 'present';
-      return (await exists(absence(commit, file))) ? 'absent' : 'unknown';
+      if (await fileExists(join(snapshot(commit), file))) return 'present';
+      return (await fileExists(absence(commit, file))) ? 'absent' : 'unknown';
     },
     async link(commit, file, etag) {
       const path = join(snapshot(commit), file);
@@ -58,11 +58,4 @@ export function modelCache(cacheFolder: string, id: string): ModelCache {
       await writeFileAtomic(path, commit);
     },
   };
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

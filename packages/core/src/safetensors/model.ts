@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScorerError } from '../errors/index.js';
-import { onFile } from '../files/index.js';
+import { fileExists, onFile } from '../files/index.js';
 import type { TensorInfo } from './header.js';
 import { openSafetensors, type SafetensorsFile } from './read.js';
 
@@ -40,7 +40,7 @@ const MAX_INDEX_BYTES = 100_000_000;
  * codes of `openSafetensors`
  */
 export async function openSafetensorsModel(folder: string): Promise<SafetensorsModel> {
-  const weightMap = (await exists(join(folder, SINGLE_FILE))) ? undefined : await readIndex(folder);
+  const weightMap = (await fileExists(join(folder, SINGLE_FILE))) ? undefined : await readIndex(folder);
   const names = weightMap ? [...new Set(weightMap.values())].sort() : [SINGLE_FILE];
   const files: SafetensorsFile[] = [];
   const close = async (): Promise<void> => {
@@ -82,7 +82,7 @@ export async function openSafetensorsModel(folder: string): Promise<SafetensorsM
 /** File of each tensor. */
 async function readIndex(folder: string): Promise<Map<string, string>> {
   const path = join(folder, INDEX_FILE);
-  if (!(await exists(path))) {
+  if (!(await fileExists(path))) {
     throw new ScorerError({
       code: 'SAFETENSORS_MODEL_NOT_FOUND',
       what: `neither ${SINGLE_FILE} nor ${INDEX_FILE}`,
@@ -117,13 +117,6 @@ function weightMapOf(text: string): [tensor: string, file: unknown][] | undefine
 /** A name out of a file must not lead to another folder. */
 function isFileOfFolder(name: unknown): boolean {
   return typeof name === 'string' && /^[^/\\\0]+\.safetensors$/.test(name);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function invalid(what: string, where: string): ScorerError {

@@ -1,7 +1,7 @@
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ScorerError } from '../errors/index.js';
-import { type FileLock, lockFile, removeStaleTemporaries, syncFolder } from '../files/index.js';
+import { type FileLock, fileExists, lockFile, removeStaleTemporaries, syncFolder } from '../files/index.js';
 import type { ShardOrigin } from '../schema/index.js';
 import type { ShardShape } from './layout.js';
 import { openPartial, partialPath } from './partial.js';
@@ -47,7 +47,7 @@ export async function openShardWriter(path: string, options: ShardWriterOptions)
   });
 
   async function openUnderLock() {
-    if (overwrite === 'refuse' && (await exists(path))) throw existsError(path);
+    if (overwrite === 'refuse' && (await fileExists(path))) throw existsError(path);
     await removeStaleTemporaries(dirname(path));
     return openPartial(path, shape, origin, overwrite);
   }
@@ -135,13 +135,6 @@ async function takeLock(path: string): Promise<FileLock> {
   if (lock) return lock;
   const what = 'another process is writing this shard';
   throw new ScorerError({ code: 'SHARD_LOCKED', kind: 'retryable', what, where: path, hint: 'wait for it or stop it' });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function existsError(where: string): ScorerError {

@@ -1,5 +1,5 @@
-import { access } from 'node:fs/promises';
 import { ScorerError } from '@scorer/core/errors';
+import { fileExists } from '@scorer/core/files';
 import type { Storage } from '@scorer/core/schema';
 import { openShard, type Shard } from '@scorer/core/shards';
 import type { ComputeType } from '../graph/graph-weights.js';
@@ -29,7 +29,7 @@ export async function finishedShards(
   const finished = new Map<PlannedShard, ExtractedShard>();
   if (overwrite === 'replace') return finished;
   for (const plan of planned) {
-    if (!(await exists(plan.path))) continue;
+    if (!(await fileExists(plan.path))) continue;
     const shard = await openShard(plan.path);
     await shard.close();
     const difference = differenceOf(shard, plan, contents);
@@ -57,11 +57,4 @@ function differenceOf(shard: Shard, plan: PlannedShard, contents: ShardContents)
   if (storage !== contents.storage) return `storage type (${storage})`;
   if (metadata.dtype !== contents.compute) return `dtype (${metadata.dtype})`;
   return undefined;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
