@@ -4,11 +4,13 @@ export const PAGE_STYLE = `
   color-scheme: light dark;
   --page: #f5f6f8; --surface: #ffffff; --ink: #1b1f24; --muted: #5c6570; --line: #dfe3e8; --accent: #0072b2;
   --warn-surface: #fff6ec; --warn-line: #d55e00;
+  --right: #0072b2; --wrong: #d55e00;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #0e1115; --surface: #161a20; --ink: #e8ebef; --muted: #9aa4b0; --line: #2b323b; --accent: #56b4e9;
     --warn-surface: #2a1d12; --warn-line: #f0904a;
+    --right: #56b4e9; --wrong: #f0904a;
   }
 }
 * { box-sizing: border-box; }

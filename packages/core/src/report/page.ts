@@ -15,22 +15,33 @@ export interface Page {
   figures: Readonly<Record<string, (theme: Theme) => Figure>>;
   /** The library that draws the charts; it is inlined. */
   plotlySource: string;
+  /** What a page does beyond its charts. */
+  program?: PageProgram;
+}
+
+export interface PageProgram {
+  /** Trusted source texts; they are inlined. */
+  style: string;
+  script: string;
+  /** What the script reads, at the end of the page: markup that shows nothing. */
+  data: Html;
 }
 
 /**
  * One page that needs nothing else. Text is shown as text, whatever it holds, and a content security policy keeps the
  * page off the network. Equal input gives equal bytes.
  */
-export function renderPage({ kind, heading, lead, body, figures, plotlySource }: Page): string {
+export function renderPage({ kind, heading, lead, body, figures, plotlySource, program }: Page): string {
+  const scripts = [plotlySource, PAGE_SCRIPT, ...(program ? [program.script] : [])];
   const drawn = Object.entries(figures).map(([name, draw]) => [name, { light: draw(LIGHT), dark: draw(DARK) }]);
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy([plotlySource, PAGE_SCRIPT])}">
+<meta http-equiv="Content-Security-Policy" content="${contentSecurityPolicy(scripts)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${heading}: ${kind}</title>
-<style>${inlineSource(PAGE_STYLE)}</style>
+<style>${inlineSource(PAGE_STYLE + (program?.style ?? ''))}</style>
 </head>
 <body>
 <main>
@@ -43,9 +54,8 @@ export function renderPage({ kind, heading, lead, body, figures, plotlySource }:
 ${body}
 </main>
 <script type="application/json" id="figures">${inlineJson(Object.fromEntries(drawn))}</script>
-<script>${inlineSource(plotlySource)}</script>
-<script>${inlineSource(PAGE_SCRIPT)}</script>
-</body>
+${program?.data ?? ''}
+${scripts.map((script) => html`<script>${inlineSource(script)}</script>\n`)}</body>
 </html>
 `.markup;
 }
