@@ -25,6 +25,8 @@ export interface CommandContext {
 export interface CommandResult {
   json: object;
   text: string;
+  /** Thrown once the result is printed, for a command that has both to say: what it found, and that it is not good. */
+  failure?: ScorerError | undefined;
 }
 
 export interface Command {
@@ -123,6 +125,7 @@ function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
         });
         display?.close();
         process.stdout.write(`${args.json ? JSON.stringify(result.json) : result.text}\n`);
+        if (result.failure) throw result.failure;
       } finally {
         display?.close();
       }
