@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ScorerError } from '../errors/index.js';
 import { createGraph, encodeGraph } from './graph.js';
@@ -20,6 +22,16 @@ export async function resolveDevice(wish: 'auto' | Device): Promise<Device> {
       what: "onnxruntime-node's CUDA provider is not installed",
       where: '--device cuda',
       hint: 'install it (docs/gpu.md), or use --device cpu',
+    });
+  }
+  const missing = missingCudaLibrary();
+  if (missing) {
+    if (wish === 'auto') return 'cpu';
+    throw new ScorerError({
+      code: 'CUDA_UNAVAILABLE',
+      what: `the CUDA provider needs ${missing}, which is not found on this machine`,
+      where: '--device cuda',
+      hint: "install the driver and the libraries of the provider's CUDA version (docs/gpu.md), or use --device cpu",
     });
   }
   try {
@@ -56,4 +68,53 @@ export function runtimeLibraryFolder(): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The first shared library of the CUDA provider's that is not found: ONNX Runtime names it on stderr alone. */
+export function missingCudaLibrary(): string | undefined {
+  const provider = cudaProviderPath();
+  return provider && missingLibrary(provider);
+}
+
+/** The first library that `library` is linked with and the dynamic loader does not find. */
+export function missingLibrary(library: string): string | undefined {
+  try {
+    // At once, so that symbols which only ONNX Runtime has are an error here, not the end of the process later.
+    process.dlopen({ exports: {} }, library, constants.dlopen.RTLD_NOW);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : '';
+    return /^([^/\s]+): cannot open shared object file/.exec(text)?.[1];
+  }
+  return undefined;
+}
+
+export interface GraphicsCard {
+  readonly name: string;
+  readonly driver: string;
+  /** In bytes. */
+  readonly memory: number;
+  readonly freeMemory: number;
+}
+
+const NVIDIA_SMI = 'nvidia-smi';
+
+/** NVIDIA's cards in this machine, by nvidia-smi; none where that is missing. */
+export function graphicsCards(): GraphicsCard[] {
+  const fields = '--query-gpu=name,driver_version,memory.total,memory.free';
+  let lines: string;
+  try {
+    lines = execFileSync(NVIDIA_SMI, [fields, '--format=csv,noheader,nounits'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+  } catch {
+    return [];
+  }
+  return lines
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [name, driver, total, free] = line.split(', ');
+      return { name: name!, driver: driver!, memory: Number(total) * 2 ** 20, freeMemory: Number(free) * 2 ** 20 };
+    });
 }

@@ -72,6 +72,15 @@ const CASES: [name: string, shape: readonly number[], f: (ops: TensorOps, x: Ten
   ['relu', [2, 3], (ops, x) => ops.relu(x)],
   ['sigmoid', [2, 3], (ops, x) => ops.sigmoid(x)],
   ['softplus', [2, 3], (ops, x) => ops.softplus(x)],
+  [
+    'x where x > c, in some rows',
+    [2, 3],
+    (ops, x) => {
+      const isAbove = ops.greater(square(ops, x), ops.scalar(0.5));
+      const isRow = ops.equal(constant(ops, [2, 1]), constant(ops, [2, 1]));
+      return ops.mul(x, ops.cast(ops.and(isAbove, isRow), 'float32'));
+    },
+  ],
   ['sum of all', [2, 3], (ops, x) => ops.sum(square(ops, x))],
   ['sum over the first axis', [2, 3], (ops, x) => ops.sum(square(ops, x), { axes: [0] })],
   ['sum over the last axis, kept', [2, 3], (ops, x) => ops.sum(square(ops, x), { axes: [1], keepDims: true })],
@@ -174,7 +183,7 @@ test('nothing is added to the graph for operands that no parameter feeds', () =>
   const weight = ops.input('weight', 'float32', [2, 3]);
   const loss = ops.sum(ops.matMul(rows, weight, { transposeB: true }));
   gradients(ops, loss, [weight]);
-  const { node } = ops.graph.toProto() as { node: { opType: string }[] };
+  const { node } = ops.graph.toProto();
   expect(node.filter(({ opType }) => opType === 'Gemm')).toHaveLength(2);
 });
 

@@ -49,8 +49,48 @@ export interface Graph {
   result(value: Value, type: ElementType, shape: readonly Dimension[]): void;
   /** A body for Scan, Loop or If; it sees this graph's values, and its names do not clash with them. */
   subgraph(name: string): Graph;
-  /** The GraphProto as a plain object. */
-  toProto(): object;
+  /** The graph as a plain object of ONNX's schema, for encoding or for another runtime. */
+  toProto(): GraphProto;
+}
+
+/** As ONNX's message of this name, in the order of execution. */
+export interface GraphProto {
+  readonly name: string;
+  readonly input: readonly { readonly name: string }[];
+  readonly output: readonly { readonly name: string }[];
+  readonly initializer: readonly TensorProto[];
+  readonly node: readonly NodeProto[];
+}
+
+export interface NodeProto {
+  readonly name: string;
+  readonly opType: string;
+  readonly domain?: string;
+  /** Names of values; empty for an absent optional input. */
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  readonly attribute?: readonly AttributeProto[];
+}
+
+/** One of the values is there, by the attribute's type. */
+export interface AttributeProto {
+  readonly name: string;
+  readonly type: number;
+  readonly i?: number;
+  readonly f?: number;
+  readonly s?: Uint8Array;
+  readonly ints?: readonly number[];
+  readonly floats?: readonly number[];
+  readonly g?: GraphProto;
+}
+
+export interface TensorProto {
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** A number of `DATA_TYPE`. */
+  readonly dataType: number;
+  /** Little-endian; absent where the bytes lie in another file. */
+  readonly rawData?: Uint8Array;
 }
 
 const PRODUCER = 'scorer';
@@ -61,13 +101,20 @@ const OPSETS = [
   { domain: 'com.microsoft', version: 1 },
 ];
 
-export function createGraph(name: string): Graph {
-  return buildGraph(name, { next: 0 });
+/** @param options `prefix` of the names that are made up, for a graph that is added to another one */
+export function createGraph(name: string, { prefix = '' } = {}): Graph {
+  return buildGraph(name, { next: 0, prefix });
 }
 
 /** The bytes of a complete ONNX model, to be loaded by ONNX Runtime. */
 export function encodeGraph(graph: Graph): Uint8Array {
   return encodeModel({ irVersion: IR_VERSION, producerName: PRODUCER, opsetImport: OPSETS, graph: graph.toProto() });
+}
+
+/** As `encodeGraph`, for any runtime of the last years: ONNX's own operators alone, in the set of ONNX 1.8. */
+export function encodePortableGraph(graph: Graph): Uint8Array {
+  const opsetImport = [{ domain: '', version: 13 }];
+  return encodeModel({ irVersion: 7, producerName: PRODUCER, opsetImport, graph: graph.toProto() });
 }
 
 /** The int64 tensor that shapes, axes and indices are given as. */
@@ -80,12 +127,12 @@ export function float32(graph: Graph, value: number): Value {
   return graph.constant('float32', [], Float32Array.of(value));
 }
 
-function buildGraph(graphName: string, counter: { next: number }): Graph {
-  const inputs: object[] = [];
-  const outputs: object[] = [];
-  const initializers: object[] = [];
-  const nodes: object[] = [];
-  const fresh = (stem: string): string => `${stem}_${counter.next++}`;
+function buildGraph(graphName: string, counter: { next: number; prefix: string }): Graph {
+  const inputs: { name: string }[] = [];
+  const outputs: { name: string }[] = [];
+  const initializers: TensorProto[] = [];
+  const nodes: NodeProto[] = [];
+  const fresh = (stem: string): string => `${counter.prefix}${stem}_${counter.next++}`;
 
   const graph: Graph = {
     input(name, type, shape) {
@@ -102,7 +149,8 @@ function buildGraph(graphName: string, counter: { next: number }): Graph {
         key,
         value: String(value),
       }));
-      initializers.push({ name, dims: shape, dataType: DATA_TYPE[type], dataLocation: EXTERNAL, externalData });
+      const place = { dataLocation: EXTERNAL, externalData };
+      initializers.push({ name, dims: shape, dataType: DATA_TYPE[type], ...place });
       return { name };
     },
     node: (operator, values, options) => graph.nodes(operator, values, { outputs: 1, ...options })[0]!,
@@ -135,12 +183,13 @@ function buildGraph(graphName: string, counter: { next: number }): Graph {
   return graph;
 }
 
-function valueInfo(name: string, type: ElementType, shape: readonly Dimension[]): object {
+function valueInfo(name: string, type: ElementType, shape: readonly Dimension[]): { name: string } {
   const dim = shape.map((length) => (typeof length === 'number' ? { dimValue: length } : { dimParam: length }));
-  return { name, type: { tensorType: { elemType: DATA_TYPE[type], shape: { dim } } } };
+  const info = { name, type: { tensorType: { elemType: DATA_TYPE[type], shape: { dim } } } };
+  return info;
 }
 
-function attribute(name: string, value: Attribute): object {
+function attribute(name: string, value: Attribute): AttributeProto {
   if (typeof value === 'number') return { name, type: ATTRIBUTE_TYPE.int, i: value };
   if (typeof value === 'string') return { name, type: ATTRIBUTE_TYPE.string, s: Buffer.from(value) };
   if ('toProto' in value) return { name, type: ATTRIBUTE_TYPE.graph, g: value.toProto() };

@@ -1,18 +1,39 @@
-export { cudaProviderPath, resolveDevice, runtimeLibraryFolder, tryDevice } from './device.js';
+export {
+  cudaProviderPath,
+  type GraphicsCard,
+  graphicsCards,
+  missingCudaLibrary,
+  resolveDevice,
+  runtimeLibraryFolder,
+  tryDevice,
+} from './device.js';
 export { gradients } from './gradients.js';
 export {
   type Attribute,
+  type AttributeProto,
   createGraph,
   type Dimension,
   type ElementType,
   type ExternalBytes,
   encodeGraph,
+  encodePortableGraph,
   float32,
   type Graph,
+  type GraphProto,
   int64,
   type NodeOptions,
+  type NodeProto,
+  type TensorProto,
   type Value,
 } from './graph.js';
+export { type CutModel, cutModel } from './model-reader/cut-model.js';
+export {
+  type OnnxInitializer,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  readOnnxModel,
+} from './model-reader/read-model.js';
 export { type MatMulOptions, type Operand, type ReduceOptions, type Tensor, type TensorOps, tensorOps } from './ops.js';
 export { type OnnxSession, openSession } from './session.js';
 export type { Device, SessionOptions, TensorData, TensorType } from './session-protocol.js';

@@ -47,6 +47,14 @@ describe('operators know the shapes of their results', () => {
   });
 });
 
+test('comparisons broadcast and give bool, which no gradient flows through', () => {
+  const ops = newOps();
+  const column = ops.input('column', 'int32', ['B', 1]);
+  const isSame = ops.equal(column, ops.input('row', 'int32', [1, 'B']));
+  expect(isSame).toMatchObject({ type: 'bool', shape: ['B', 'B'], operands: [] });
+  expect(ops.and(isSame, ops.greater(column, column)).type).toBe('bool');
+});
+
 describe('operands that do not fit are refused while the graph is built', () => {
   test.each<[string, (ops: TensorOps) => unknown, string]>([
     ['lengths', (ops) => ops.add(input(ops, [2]), input(ops, [3])), 'Add does not take the shapes [2] and [3]'],

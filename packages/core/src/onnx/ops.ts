@@ -62,6 +62,11 @@ export interface TensorOps {
   reshape(x: Tensor, shape: readonly Dimension[]): Tensor;
   /** Rows of `x` along its first axis: x [N, …], indices int64 [M] → [M, …]. */
   gather(x: Tensor, indices: Tensor): Tensor;
+
+  /** a = b, a > b, a ∧ b elementwise, as bool: steps, which no gradient flows through. */
+  equal(a: Tensor, b: Tensor): Tensor;
+  greater(a: Tensor, b: Tensor): Tensor;
+  and(a: Tensor, b: Tensor): Tensor;
 }
 
 export function tensorOps(graph: Graph): TensorOps {
@@ -87,6 +92,11 @@ export function tensorOps(graph: Graph): TensorOps {
       { tensor: a, pullback: (gradient) => sumTo(pullbackA(gradient), a.shape) },
       { tensor: b, pullback: (gradient) => sumTo(pullbackB(gradient), b.shape) },
     ]);
+  };
+
+  const compare = (operator: 'Equal' | 'Greater' | 'And', a: Tensor, b: Tensor): Tensor => {
+    requireSameType(operator, a, b);
+    return tensor(graph.node(operator, [a, b]), 'bool', broadcastShape(operator, a.shape, b.shape));
   };
 
   /** Undoes broadcasting in a gradient: sums over the axes that the operand does not have, or has once. */
@@ -230,6 +240,10 @@ export function tensorOps(graph: Graph): TensorOps {
         },
       ]);
     },
+
+    equal: (a, b) => compare('Equal', a, b),
+    greater: (a, b) => compare('Greater', a, b),
+    and: (a, b) => compare('And', a, b),
   };
 
   const negate = (x: Tensor): Tensor => tensor(graph.node('Neg', [x]), x.type, x.shape);

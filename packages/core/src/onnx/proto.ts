@@ -34,6 +34,8 @@ const MESSAGES: Record<string, Record<string, [type: string, id: number, rule?: 
     s: ['bytes', 4],
     t: ['TensorProto', 5],
     g: ['GraphProto', 6],
+    graphs: ['GraphProto', 11, 'repeated'],
+    tensors: ['TensorProto', 10, 'repeated'],
     floats: ['float', 7, 'repeated'],
     ints: ['int64', 8, 'repeated'],
     type: ['int32', 20],
@@ -72,10 +74,67 @@ export const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, floats: 6
 /** `TensorProto.DataLocation.EXTERNAL` */
 export const EXTERNAL = 1;
 
-const ModelProto = defineMessages().lookupType('ModelProto');
+const root = defineMessages();
 
 export function encodeModel(model: object): Uint8Array {
-  return ModelProto.encode(model).finish();
+  return root.lookupType('ModelProto').encode(model).finish();
+}
+
+export function encodeTensor(tensor: object): Uint8Array {
+  return root.lookupType('TensorProto').encode(tensor).finish();
+}
+
+export function encodeValueInfo(value: object): Uint8Array {
+  return root.lookupType('ValueInfoProto').encode(value).finish();
+}
+
+/**
+ * A message as a plain object with arrays for its repeated fields; fields that `MESSAGES` does not list are left out.
+ * Bytes are views of the message's.
+ * @throws Error where the bytes are no such message, or nested deeper than protobufjs allows
+ */
+export function decodeMessage(
+  type: 'NodeProto' | 'TensorProto' | 'ValueInfoProto' | 'OperatorSetIdProto',
+  bytes: Uint8Array,
+): Record<string, unknown> {
+  const message = root.lookupType(type);
+  return message.toObject(message.decode(bytes), { arrays: true, longs: Number });
+}
+
+/** A field of a message as it lies in the bytes. */
+export interface WireField {
+  readonly number: number;
+  /** Tag, length and payload. */
+  readonly whole: Uint8Array;
+  /** Of a string, bytes or message; undefined for a number. */
+  readonly payload: Uint8Array | undefined;
+}
+
+/** Protobuf's wire type of strings, bytes and messages. */
+const LENGTH_DELIMITED = 2;
+
+/**
+ * The fields of a message in their order, without looking into them.
+ * @throws RangeError where one goes past the end
+ */
+export function* fieldsOf(bytes: Uint8Array): Generator<WireField> {
+  const reader = protobuf.Reader.create(bytes);
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const tag = reader.uint32();
+    const wireType = tag & 7;
+    const payload = wireType === LENGTH_DELIMITED ? reader.bytes() : undefined;
+    if (wireType !== LENGTH_DELIMITED) reader.skipType(wireType);
+    yield { number: tag >>> 3, whole: bytes.subarray(start, reader.pos), payload };
+  }
+}
+
+/** Tag, length and payload of a field. */
+export function encodeField(number: number, payload: Uint8Array): Uint8Array {
+  return protobuf.Writer.create()
+    .uint32((number << 3) | LENGTH_DELIMITED)
+    .bytes(payload)
+    .finish();
 }
 
 function defineMessages(): protobuf.Root {

@@ -15,6 +15,8 @@ export interface SessionOptions {
   device: Device;
   /** Threads of one operator; ONNX Runtime's own choice (the physical cores) where left out. */
   threads?: number | undefined;
+  /** Inputs change their length from run to run: no plan of memory is kept for each length that came. */
+  varyingLengths?: boolean | undefined;
   /** Folder that the `location` of external initializers is relative to. */
   externalDataFolder?: string | undefined;
 }

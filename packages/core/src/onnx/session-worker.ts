@@ -91,11 +91,18 @@ function replyCarried(carried: Map<string, Tensor>, { carried: names }: CarriedR
   reply({ kind: 'outputs', outputs });
 }
 
-function sessionOptions({ device, threads, externalDataFolder }: WorkerSetup): InferenceSession.SessionOptions {
+function sessionOptions({
+  device,
+  threads,
+  varyingLengths = device === 'cuda',
+  externalDataFolder,
+}: WorkerSetup): InferenceSession.SessionOptions {
   return {
     executionProviders: device === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
     // Errors reach the caller as messages; the warnings are about node placement, of no use to a user.
     logSeverityLevel: 3,
+    // A plan of one block for each new length of input would stand beside the memory of the lengths before it.
+    ...(varyingLengths && { enableMemPattern: false }),
     ...(threads !== undefined && { intraOpNumThreads: threads }),
     ...(externalDataFolder !== undefined && {
       extra: { session: { model_external_initializers_file_folder_path: externalDataFolder } },
