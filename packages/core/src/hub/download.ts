@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { downloadFile, fileDownloadInfo, HubApiError, modelInfo } from '@huggingface/hub';
 import type { OnProgress } from '../cli/progress.js';
 import { ScorerError } from '../errors/index.js';
-import { createAtomicFile, onFile } from '../files/index.js';
+import { lockFile, onFile, syncFolder, writeFully } from '../files/index.js';
 import type { ModelCache } from './cache.js';
 import type { ModelFiles } from './resolve.js';
 import type { HubSettings } from './settings.js';
@@ -27,7 +27,7 @@ const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
  * Fetches those of the files that the cache lacks, one after the other, and returns the snapshot's folder. Each appears
- * whole or not at all; the revision is recorded when all are there.
+ * whole or not at all, a broken download is taken up again; the revision is recorded when all are there.
  */
 export async function downloadFiles(id: string, options: DownloadOptions): Promise<string> {
   const { revision, files, settings, cache, signal, onProgress } = options;
@@ -72,22 +72,45 @@ export async function downloadFiles(id: string, options: DownloadOptions): Promi
     await cache.link(commit, path, etag);
   }
 
+  /**
+   * What arrives of a file stays in `<etag>.incomplete`, also when the connection breaks. The next run goes on after
+   * it, where the file's own hash will tell whether both halves are of the same file.
+   */
   async function store(blob: Blob, { path, etag, size }: { path: string; etag: string; size: number }): Promise<void> {
     const target = cache.blob(etag);
+    const incomplete = `${target}.incomplete`;
     await onFile(target, () => mkdir(dirname(target), { recursive: true }));
-    const file = await createAtomicFile(target);
-    const hash = createHash('sha256');
+    const lock = await lockFile(target);
+    if (!lock) throw hubFailed(id, `another process is fetching ${path}`);
+    const hasHash = SHA256.test(etag);
+    const file = await onFile(incomplete, () => open(incomplete, constants.O_RDWR | constants.O_CREAT));
     try {
-      for await (const chunk of blob.stream()) {
-        hash.update(chunk);
-        await file.write(chunk);
-        onProgress?.({ stage: `fetching ${path}`, done: file.bytesWritten, total: size, unit: 'bytes' });
+      let done = (await file.stat()).size;
+      if (!hasHash || done > size) done = 0;
+      await file.truncate(done);
+      const hash = createHash('sha256');
+      if (done > 0) {
+        for await (const chunk of file.createReadStream({ start: 0, end: done - 1, autoClose: false }))
+          hash.update(chunk);
       }
-      const isWhole = file.bytesWritten === size && (!SHA256.test(etag) || hash.digest('hex') === etag);
-      if (!isWhole) throw hubFailed(id, `${path} did not arrive whole`);
-      await file.commit();
+      if (done < size) {
+        for await (const chunk of blob.slice(done).stream()) {
+          hash.update(chunk);
+          await writeFully(file, incomplete, done, chunk);
+          done += chunk.length;
+          onProgress?.({ stage: `fetching ${path}`, done, total: size, unit: 'bytes' });
+        }
+      }
+      if (done !== size || (hasHash && hash.digest('hex') !== etag)) {
+        await rm(incomplete);
+        throw hubFailed(id, `${path} did not arrive whole`);
+      }
+      await onFile(incomplete, () => file.sync());
+      await onFile(target, () => rename(incomplete, target));
+      await syncFolder(dirname(target));
     } finally {
-      await file.discard();
+      await file.close();
+      await lock.release();
     }
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -141,6 +141,28 @@ describe('resolveModelFolder', () => {
     await expect(resolveModelFolder('org/model', { files: FILES })).rejects.toMatchObject(unreachable);
     vi.stubEnv('HF_HUB_OFFLINE', '1');
     await expect(resolveModelFolder('org/model', { files: FILES })).rejects.toMatchObject({ code: 'HUB_OFFLINE' });
+  });
+
+  it('goes on after what arrived before the connection broke, and checks the whole', async () => {
+    const files = { required: ['weights.bin'] };
+    answer = (request, response) => {
+      if (!request.url!.endsWith('weights.bin') || request.headers.range === 'bytes=0-0') return false;
+      response.writeHead(200, { 'content-length': '100000' });
+      response.write('w'.repeat(60_000), () => setImmediate(() => response.destroy()));
+      return true;
+    };
+    await expect(resolveModelFolder('org/model', { files })).rejects.toMatchObject({ kind: 'retryable' });
+    const [incomplete] = await readdir(model('blobs'));
+    expect(incomplete).toMatch(/\.incomplete$/);
+    const { size } = await stat(model('blobs', incomplete!));
+    expect(size).toBeGreaterThan(0);
+
+    answer = undefined;
+    requests = [];
+    const folder = await resolveModelFolder('org/model', { files });
+    expect(requests.map(({ headers }) => headers.range)).toContain(`bytes=${size}-99999`);
+    expect(await readFile(join(folder, 'weights.bin'), 'utf8')).toBe(served['weights.bin']);
+    expect(await readdir(model('blobs'))).toEqual([incomplete!.replace('.incomplete', '')]);
   });
 
   it('keeps nothing of a file that arrives damaged or under a name that leads elsewhere', async () => {

@@ -26,8 +26,10 @@ export interface ModelTensor extends TensorInfo {
   readonly file: SafetensorsFile;
 }
 
-const SINGLE_FILE = 'model.safetensors';
-const INDEX_FILE = 'model.safetensors.index.json';
+/** A model's weights in one file. */
+export const SINGLE_FILE = 'model.safetensors';
+/** The names of the files that a model's weights are spread over. */
+export const INDEX_FILE = 'model.safetensors.index.json';
 
 /** The indices of the largest models have some megabytes. */
 const MAX_INDEX_BYTES = 100_000_000;
@@ -77,6 +79,14 @@ export async function openSafetensorsModel(folder: string): Promise<SafetensorsM
     readRows: async (name, ...rows) => tensor(name).file.readRows(name, ...rows),
     close,
   };
+}
+
+/**
+ * Names of the files that an index says the weights are in; they need not be there yet.
+ * @throws ScorerError `SAFETENSORS_MODEL_NOT_FOUND`, `SAFETENSORS_INDEX_INVALID`
+ */
+export async function indexedFiles(folder: string): Promise<string[]> {
+  return [...new Set((await readIndex(folder)).values())].sort();
 }
 
 /** File of each tensor. */
