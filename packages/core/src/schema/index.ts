@@ -1,11 +1,14 @@
 export {
+  classBalanceSchema,
   type Feature,
   featureSchema,
+  lossSchema,
   type Regions,
   regionsSchema,
   type ScorerConfig,
   type Split,
   scorerConfigSchema,
+  selectionSchema,
   splitSchema,
 } from './scorer.js';
 export {

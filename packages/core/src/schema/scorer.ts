@@ -12,6 +12,17 @@ export type Regions = z.output<typeof regionsSchema>;
 export const splitSchema = z.enum(['question', 'trace', 'step']);
 export type Split = z.output<typeof splitSchema>;
 
+/** What training makes small: binary cross-entropy, or the order of right and wrong steps of one question. */
+export const lossSchema = z.enum(['bce', 'pairwise']);
+
+/** How training makes up for one class being rarer: by weight, not at all, or by drawing as many of each. */
+export const classBalanceSchema = z.enum(['pos_weight', 'none', 'sample']);
+
+/** What decides which epoch's weights are kept: 0.75 · AUC + 0.25 · F1 over all steps, or the AUC within questions. */
+export const selectionSchema = z.enum(['auc_f1', 'within_question']);
+
+const count = z.number().int().positive();
+
 /** `config.json` of a checkpoint folder: all that is needed to score with it, and to know how it came about. */
 export const scorerConfigSchema = z.object({
   format: z.literal('scorer.checkpoint'),
@@ -22,26 +33,46 @@ export const scorerConfigSchema = z.object({
   model_fingerprint: z.string(),
   /** SHA-256 over the `data_sha256` of the shards that it was trained on, in the order of their names. */
   data_fingerprint: z.string(),
-  hidden_size: z.number().int().positive(),
+  /** The same of the shards that it was validated on, where they lie in a folder of their own. */
+  validation_fingerprint: z.string().optional(),
+  /** SHA-256 of the file of labels, where they were not the shards' own. */
+  labels_fingerprint: z.string().optional(),
+  hidden_size: count,
   /** Layers that stood in the shards, and those that the feature uses, by number as in transformers. */
   layers: z.array(z.number().int().nonnegative()).min(1),
   feature_layers: z.array(z.number().int().nonnegative()).min(1),
   feature: featureSchema,
   /** Width of the scorer's input. */
-  input_size: z.number().int().positive(),
-  /** Width of the hidden layer. */
-  hidden_units: z.number().int().positive(),
+  input_size: count,
+  /** Width of the hidden layer, or of each hidden layer; none is logistic regression. */
+  hidden_units: z.union([count, z.array(count)]),
   regions: regionsSchema,
-  split: splitSchema,
+  /** `folder`: nothing was split, validation has shards of its own. */
+  split: z.enum([...splitSchema.options, 'folder']),
   seed: z.number().int().nonnegative(),
   step_sample_ratio: z.number().positive().max(1),
+  /** Training steps were drawn anew for each epoch. */
+  resample_steps: z.boolean().default(false),
   validation_ratio: z.number().positive().lt(1),
-  epochs: z.number().int().positive(),
-  patience: z.number().int().positive(),
-  batch_size: z.number().int().positive(),
+  /** Which of how many parts validates, from 1. */
+  fold: count.optional(),
+  folds: count.optional(),
+  /** Traces drawn of all. */
+  max_traces: count.optional(),
+  epochs: count,
+  patience: count,
+  batch_size: count,
   lr: z.number().positive(),
   weight_decay: z.number().nonnegative(),
+  select: selectionSchema.default('auc_f1'),
+  loss: lossSchema.default('bce'),
+  class_balance: classBalanceSchema.default('pos_weight'),
+  /** Weight of right steps in the loss. */
   pos_weight: z.number().positive(),
+  /** Share of hidden units that is left out in each training step. */
+  dropout: z.number().nonnegative().lt(1).default(0),
+  /** Inputs were brought to mean 0 and variance 1 while training; the saved weights take them as they come. */
+  standardise: z.boolean().default(false),
 });
 
 export type ScorerConfig = z.output<typeof scorerConfigSchema>;
