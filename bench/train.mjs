@@ -1,9 +1,10 @@
-// Rows/s of training, this project against PyTorch on the same machine, reading the data included:
+// Rows/s of training, this project's engines against PyTorch on the same machine, reading the data included:
 //
 //     pnpm build && SCORER_PYTHON=python3 node bench/train.mjs [rows] [rounds]
 //
-// Both read the same float16 rows and take the same number of steps of the same network. The two take turns, one
-// process each, and the medians are shown. PyTorch, safetensors and numpy must be installed for it.
+// All read the same float16 rows and take the same number of steps of the same network. They take turns, one process
+// each, and the medians are shown. PyTorch, safetensors and numpy must be installed for it; TensorFlow.js takes part where
+// tfjs-node is found (docs/tfjs.md), as with NODE_PATH=folder/node_modules.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,10 +12,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '../packages/core/dist/safetensors/index.js';
 import { openShardWriter } from '../packages/core/dist/shards/index.js';
-import { trainingBatches } from '../packages/train/dist/data/batches.js';
+import { epochBatches } from '../packages/train/dist/data/epoch-batches.js';
 import { openTrainingData } from '../packages/train/dist/data/training-data.js';
 import { createEngine, initialState } from '../packages/train/dist/engine/engine.js';
 import { initialParameters } from '../packages/train/dist/engine/network.js';
+import { installedBackends } from '../packages/train/dist/engine/tfjs-backend.js';
 import { trainEpoch } from '../packages/train/dist/epoch.js';
 import { trainOptionsSchema } from '../packages/train/dist/options.js';
 
@@ -22,8 +24,9 @@ const EPOCHS = 3;
 const STEPS_PER_TRACE = 64;
 const SELF = fileURLToPath(import.meta.url);
 const TORCH = fileURLToPath(new URL('./train_torch.py', import.meta.url));
+const hasNativeTensorflow = installedBackends('cpu').some(({ name }) => name === 'tensorflow');
 
-if (process.argv[2] === '--one') console.log(await rowsPerSecond(process.argv[3], Number(process.argv[4])));
+if (process.argv[2] === '--one') console.log(await rowsPerSecond(...process.argv.slice(3)));
 else await compare(Number(process.argv[2] ?? 16384), Number(process.argv[3] ?? 5));
 
 async function compare(rows, rounds) {
@@ -33,15 +36,23 @@ async function compare(rows, rounds) {
     for (const width of [2560, 4096]) {
       const { shards, plain } = await makeData(folder, rows, width);
       for (const batch of [128, 1024]) {
-        const ours = [];
-        const theirs = [];
+        const contenders = { onnx: [], torch: [], ...(hasNativeTensorflow && { tfjs: [] }) };
         for (let round = 0; round < rounds; round++) {
-          ours.push(Number(execFileSync(process.execPath, [SELF, '--one', shards, batch])));
-          theirs.push(Number(execFileSync(python, [TORCH, plain, batch, EPOCHS])));
+          for (const [name, speeds] of Object.entries(contenders)) {
+            const torch = [python, [TORCH, plain, batch, EPOCHS]];
+            const [command, args] = name === 'torch' ? torch : [process.execPath, [SELF, '--one', name, shards, batch]];
+            speeds.push(Number(execFileSync(command, args, { stdio: ['ignore', 'pipe', 'ignore'] })));
+          }
         }
-        const [a, b] = [median(ours), median(theirs)];
-        const line = `D=${width} batch ${batch}: ${a.toFixed(0)} rows/s, PyTorch ${b.toFixed(0)}, ratio ${(a / b).toFixed(2)}`;
-        console.log(`${line} (${rounds} rounds, ours ${range(ours)}, PyTorch ${range(theirs)})`);
+        const { onnx, torch, tfjs } = contenders;
+        const ratio = (median(onnx) / median(torch)).toFixed(2);
+        const parts = [
+          `onnx ${range(onnx)}`,
+          `PyTorch ${range(torch)}`,
+          `ratio ${ratio}`,
+          tfjs && `tfjs ${range(tfjs)}`,
+        ];
+        console.log(`D=${width} batch ${batch}, rows/s: ${parts.filter(Boolean).join(', ')} (${rounds} rounds)`);
       }
     }
   } finally {
@@ -50,15 +61,21 @@ async function compare(rows, rounds) {
 }
 
 /** From opening the shards to the end of the last epoch, as train_torch.py. */
-async function rowsPerSecond(trainDir, batchSize) {
+async function rowsPerSecond(engineName, trainDir, batch) {
   const start = performance.now();
-  const settings = trainOptionsSchema.parse({ trainDir, batchSize, validationRatio: 0.001, split: 'step' });
+  const settings = trainOptionsSchema.parse({
+    trainDir,
+    batchSize: Number(batch),
+    validationRatio: 0.001,
+    split: 'step',
+  });
   const data = await openTrainingData(settings);
-  const network = { inputSize: data.source.width, hiddenUnits: 512 };
+  const network = { inputSize: data.source.width, hiddenUnits: [512] };
   const adam = { learningRate: 1e-4, weightDecay: 1e-5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-  const options = { network, rowType: 'float16', adam, positiveWeight: 1.5, device: 'cpu' };
-  const engine = await createEngine('onnx', options, initialState(initialParameters(network, 0)));
-  const batches = trainingBatches(data.source, data.train, settings);
+  const loss = { kind: 'bce', positiveWeight: 1.5 };
+  const options = { network, rowType: 'float16', adam, loss, dropout: 0, seed: 0, device: 'cpu' };
+  const engine = await createEngine(engineName, options, initialState(initialParameters(network, 0)));
+  const batches = epochBatches(data, settings);
   let rows = 0;
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
     await trainEpoch(engine, batches.epoch(epoch), { onRows: (count) => (rows += count) });
@@ -116,5 +133,6 @@ function median(values) {
 }
 
 function range(values) {
-  return `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+  const [least, middle, most] = [Math.min(...values), median(values), Math.max(...values)].map((x) => x.toFixed(0));
+  return `${middle} (${least} to ${most})`;
 }

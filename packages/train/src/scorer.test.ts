@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeSafetensors } from '@scorer/core/safetensors';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sampleTraces, writeShard } from './sample-shards.test.support.js';
-import { loadScorer } from './scorer.js';
+import { loadScorer, Scorer } from './scorer.js';
 import { train } from './train.js';
 
 let folder: string;
@@ -20,8 +20,8 @@ afterAll(() => rm(folder, { recursive: true }));
 
 describe('a scorer', () => {
   test('loads from its folder, with its configuration', async () => {
-    const scorer = await loadScorer(checkpoint);
-    expect(scorer).toMatchObject({ inputSize: 8, hiddenUnits: 4 });
+    const scorer = await Scorer.load(checkpoint);
+    expect(scorer).toMatchObject({ inputSize: 8, hiddenUnits: [4] });
     expect(scorer.config).toMatchObject({ name: 'sample', feature: 'last', feature_layers: [3], regions: 'reasoning' });
     await scorer.close();
   });

@@ -1,7 +1,7 @@
 import { ScorerError } from '@scorer/core/errors';
 import { openSafetensors, type SafetensorsFile, type TensorWithData, writeSafetensors } from '@scorer/core/safetensors';
 import type { TrainingState } from './engine/engine.js';
-import { forEachParameter, type NetworkShape, PARAMETERS, type Parameters, parameterShapes } from './engine/network.js';
+import { type NetworkShape, type Parameters, parameterShapes } from './engine/network.js';
 import type { Epoch } from './selection.js';
 
 /** Writes weights under the names that the original's reader knows, F32. */
@@ -10,14 +10,13 @@ export async function writeScorer(path: string, network: NetworkShape, weights: 
 }
 
 /**
- * Reads the weights that `writeScorer` wrote, or any file with the four tensors.
+ * Reads the weights that `writeScorer` wrote, or any file with such tensors.
  * @throws ScorerError `SCORER_INVALID`, the codes of `openSafetensors`
  */
 export async function readScorer(path: string): Promise<{ network: NetworkShape; weights: Parameters }> {
   const file = await openSafetensors(path);
   try {
-    const [hiddenUnits = 0, inputSize = 0] = file.tensors.get('net.0.weight')?.shape ?? [];
-    const network = { inputSize, hiddenUnits };
+    const network = networkInFile(file);
     return { network, weights: await readParameters(file, '', network) };
   } finally {
     await file.close();
@@ -63,33 +62,44 @@ export async function readState(
   }
 }
 
+/** The network whose Linears a file holds: as many as there are from net.0 on. */
+function networkInFile({ tensors }: SafetensorsFile): NetworkShape {
+  const shapes: (readonly number[])[] = [];
+  for (
+    let shape = tensors.get('net.0.weight')?.shape;
+    shape;
+    shape = tensors.get(`net.${2 * shapes.length}.weight`)?.shape
+  ) {
+    shapes.push(shape);
+  }
+  return { inputSize: shapes[0]?.[1] ?? 0, hiddenUnits: shapes.slice(0, -1).map(([outputs = 0]) => outputs) };
+}
+
 function tensorsOf(prefix: string, network: NetworkShape, parameters: Parameters): TensorWithData[] {
-  const shapes = parameterShapes(network);
-  return PARAMETERS.map((name) => ({
+  return Object.entries(parameterShapes(network)).map(([name, shape]) => ({
     name: `${prefix}${name}`,
     dtype: 'F32',
-    shape: shapes[name],
-    data: parameters[name],
+    shape,
+    data: parameters[name]!,
   }));
 }
 
 async function readParameters(file: SafetensorsFile, prefix: string, network: NetworkShape): Promise<Parameters> {
-  const shapes = parameterShapes(network);
-  const arrays = new Map<string, Float32Array>();
-  for (const name of PARAMETERS) {
+  const parameters: Record<string, Float32Array> = {};
+  for (const [name, shape] of Object.entries(parameterShapes(network))) {
     const info = file.tensors.get(`${prefix}${name}`);
-    const expected = `F32 [${shapes[name].join(', ')}]`;
+    const expected = `F32 [${shape.join(', ')}]`;
     const found = info ? `${info.dtype} [${info.shape.join(', ')}]` : 'missing';
     if (found !== expected || network.inputSize === 0) {
       throw new ScorerError({
         code: 'SCORER_INVALID',
         what: `tensor ${prefix}${name} is ${found}, not ${expected}`,
         where: file.path,
-        hint: 'a scorer holds net.0.weight [H, D], net.0.bias [H], net.2.weight [1, H] and net.2.bias [1]',
+        hint: 'a scorer with one hidden layer holds net.0.weight [H, D], net.0.bias [H], net.2.weight [1, H], net.2.bias [1]',
       });
     }
     const bytes = await file.read(`${prefix}${name}`);
-    arrays.set(name, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+    parameters[name] = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   }
-  return forEachParameter((name) => arrays.get(name)!);
+  return parameters;
 }

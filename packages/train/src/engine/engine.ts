@@ -1,7 +1,8 @@
-import { ScorerError } from '@scorer/core/errors';
-import type { Device } from '@scorer/core/onnx';
-import { forEachParameter, type NetworkShape, type Parameters } from './network.js';
-import { createOnnxEngine } from './onnx.js';
+import { foldedParameters } from './fold.js';
+import { type Forward, openForward } from './forward.js';
+import type { NetworkShape, Parameters } from './network.js';
+import { RUNTIMES, type Runtime, type RuntimeOptions } from './runtime.js';
+import { openTrainer } from './trainer.js';
 
 /** Rows of features as they stand in storage, [R, D] row-major; float16 as its bits. */
 export type FeatureRows =
@@ -15,11 +16,15 @@ export interface BatchRun {
   readonly rows: FeatureRows;
   /** Target probability of each row: 1 = right, 0 = wrong. */
   readonly labels: Float32Array;
+  /** Number of the question of each row; needed by the pairwise loss. */
+  readonly groups?: Int32Array | undefined;
 }
 
 /** Adam as in PyTorch: `weightDecay` · w is added to the gradient (L2), ε stands outside the square root. */
 export interface AdamOptions {
   readonly learningRate: number;
+  /** What the learning rate is multiplied by at a step (from 1); 1 where left out. */
+  readonly schedule?: ((step: number) => number) | undefined;
   readonly weightDecay: number;
   readonly beta1: number;
   readonly beta2: number;
@@ -37,60 +42,93 @@ export interface TrainingState {
   readonly squareSums: Parameters;
 }
 
-/** The engines that there are. */
-export type EngineName = 'onnx';
+/** What training makes small: a mean over the rows, or over the pairs, of one batch. */
+export type Loss =
+  /** PyTorch's BCEWithLogitsLoss with the `pos_weight` of right rows; labels may be any probabilities. */
+  | { readonly kind: 'bce'; readonly positiveWeight: number }
+  /**
+   * softplus(−(z_i − z_j)) over the pairs of rows of one question where labels[i] > labels[j] (RankNet, Burges et al.
+   * 2005). A batch without such a pair has loss 0 and gradient 0.
+   */
+  | { readonly kind: 'pairwise' };
 
-export interface EngineOptions {
+/** A fixed linear map of the rows before the network: x ↦ ((x − mean) / scale) · componentsᵀ. */
+export interface InputTransform {
+  /** [D] */
+  readonly mean: Float32Array;
+  /** [D], none of them 0. */
+  readonly scale: Float32Array;
+  /** [k, D] row-major: the network's first Linear then has k columns. */
+  readonly components?: Float32Array | undefined;
+}
+
+/** The engines that there are: ONNX Runtime, and TensorFlow.js. */
+export type EngineName = 'onnx' | 'tfjs';
+
+export interface EngineOptions extends RuntimeOptions {
+  /** For rows as they come: its inputSize is D, also where `inputTransform` leaves less of them to the first Linear. */
   readonly network: NetworkShape;
   /** How rows come. */
   readonly rowType: FeatureRows['type'];
   readonly adam: AdamOptions;
-  /** Weight of right rows in the loss (`pos_weight` of PyTorch's BCEWithLogitsLoss). */
-  readonly positiveWeight: number;
-  readonly device: Device;
-  /** Threads of one operator; the runtime's own choice where left out. */
-  readonly threads?: number | undefined;
+  readonly loss: Loss;
+  /** Probability that a hidden unit is left out of a training step, drawn for each row; 0 for none. */
+  readonly dropout: number;
+  /** Decides with the step which units are left out. */
+  readonly seed: number;
+  readonly inputTransform?: InputTransform | undefined;
 }
 
-/** A training step on some runtime, off the main thread. */
+/** Training on some runtime, off the main thread. */
 export interface Engine {
   /** Name and version of the runtime. */
   readonly runtime: string;
   /** Takes one optimiser step a batch, in order. Returns the mean loss of each batch before its step, [batches]. */
   trainBatches(run: BatchRun): Promise<Float32Array>;
-  /** Logits under the present weights, [R]. */
+  /** Logits of rows under the present weights, as the scorer gives them that would be saved now, [R]. */
   predict(rows: FeatureRows): Promise<Float32Array>;
   state(): Promise<TrainingState>;
   close(): Promise<void>;
 }
 
 /**
- * The engine to use.
- * @throws ScorerError `ENGINE_NOT_AVAILABLE` (usage)
- */
-export function resolveEngine(wish: 'auto' | 'onnx' | 'tfjs'): EngineName {
-  if (wish !== 'tfjs') return 'onnx';
-  throw new ScorerError({
-    code: 'ENGINE_NOT_AVAILABLE',
-    kind: 'usage',
-    what: 'the TensorFlow.js engine is not available yet',
-    where: '--engine tfjs',
-    hint: 'use --engine onnx',
-  });
-}
-
-const ENGINES = { onnx: createOnnxEngine };
-
-/**
- * Starts an engine from `state`.
- * @throws ScorerError `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`
+ * Starts an engine from `state`, whose parameters are those of `trainedNetwork`.
+ * @throws ScorerError `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`, `ENGINE_NOT_AVAILABLE`
  */
 export function createEngine(name: EngineName, options: EngineOptions, state: TrainingState): Promise<Engine> {
-  return ENGINES[name](options, state);
+  return createEngineOn(RUNTIMES[name], options, state);
+}
+
+/** The engine that a runtime makes: training and scoring are a graph each. */
+export async function createEngineOn(runtime: Runtime, options: EngineOptions, state: TrainingState): Promise<Engine> {
+  const trainer = await openTrainer(runtime, options, state);
+  let opening: Promise<Forward> | undefined;
+  let forwardIsCurrent = false;
+  return {
+    runtime: trainer.runtime,
+    trainBatches(run) {
+      forwardIsCurrent = false;
+      return trainer.trainBatches(run);
+    },
+    async predict(rows) {
+      opening ??= openForward(runtime, { ...options, onWarning: undefined });
+      const forward = await opening;
+      if (!forwardIsCurrent) {
+        forward.setWeights(foldedParameters(options.network, await trainer.weights(), options.inputTransform));
+        forwardIsCurrent = true;
+      }
+      return forward.logits(rows);
+    },
+    state: () => trainer.state(),
+    async close() {
+      await Promise.all([trainer.close(), opening?.then((forward) => forward.close())]);
+    },
+  };
 }
 
 /** The state before the first batch. */
 export function initialState(weights: Parameters): TrainingState {
-  const zeros = (): Parameters => forEachParameter((name) => new Float32Array(weights[name].length));
+  const zeros = (): Parameters =>
+    Object.fromEntries(Object.entries(weights).map(([name, { length }]) => [name, new Float32Array(length)]));
   return { step: 0, weights, gradientSums: zeros(), squareSums: zeros() };
 }

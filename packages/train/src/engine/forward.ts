@@ -1,20 +1,7 @@
-import {
-  createGraph,
-  encodeGraph,
-  openSession,
-  type SessionOptions,
-  type TensorData,
-  tensorOps,
-} from '@scorer/core/onnx';
+import { createGraph, type Graph, type TensorData, tensorOps } from '@scorer/core/onnx';
 import type { FeatureRows } from './engine.js';
-import {
-  forEachParameter,
-  logitsOf,
-  type NetworkShape,
-  PARAMETERS,
-  type Parameters,
-  parameterShapes,
-} from './network.js';
+import { forEachParameter, logitsOf, type NetworkShape, type Parameters, parameterShapes } from './network.js';
+import type { Runtime, RuntimeOptions } from './runtime.js';
 
 /** The network without its training, in a thread of its own. */
 export interface Forward {
@@ -25,17 +12,20 @@ export interface Forward {
   close(): Promise<void>;
 }
 
+export interface ForwardOptions extends RuntimeOptions {
+  readonly network: NetworkShape;
+  readonly rowType: FeatureRows['type'];
+}
+
 /** Rows of one run of the graph: enough to keep the processor busy, few enough for the copies of them to stay small. */
 const ROWS_PER_RUN = 1024;
 
-/** @throws ScorerError `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE` */
-export async function openForward(
-  network: NetworkShape,
-  rowType: FeatureRows['type'],
-  options: SessionOptions,
-): Promise<Forward> {
-  const session = await openSession(forwardGraph(network, rowType), options);
-  const shapes = parameterShapes(network);
+export async function openForward(runtime: Runtime, options: ForwardOptions): Promise<Forward> {
+  const { network } = options;
+  const session = await runtime.open(forwardGraph(options), options);
+  const shapes = Object.entries(parameterShapes(network));
+  // The weights come in with one run and stay in the session's thread for the next ones.
+  const keptWeights = Object.fromEntries(shapes.map(([name]) => [`kept ${name}`, name]));
   let weightsToSend: Parameters | undefined;
 
   async function logitsOfRun(rows: FeatureRows): Promise<Float32Array> {
@@ -44,13 +34,11 @@ export async function openForward(
     const feeds: Record<string, TensorData> = {
       rows: { type: rows.type, dims: [rows.count, network.inputSize], data: rows.data },
     };
-    if (weights) {
-      for (const name of PARAMETERS) feeds[name] = { type: 'float32', dims: shapes[name], data: weights[name] };
-    }
+    if (weights) for (const [name, dims] of shapes) feeds[name] = { type: 'float32', dims, data: weights[name]! };
     const { logits } = await session.run(feeds, {
       fetch: ['logits'],
       transfer: ['rows'],
-      ...(weights && { carry: KEPT_WEIGHTS }),
+      ...(weights && { carry: keptWeights }),
     });
     return logits!.data as Float32Array;
   }
@@ -71,18 +59,14 @@ export async function openForward(
   };
 }
 
-/** The weights come in with one run and stay in the session's thread for the next ones. */
-const KEPT_WEIGHTS: Record<string, string> = Object.fromEntries(PARAMETERS.map((name) => [`kept ${name}`, name]));
-
-function forwardGraph(network: NetworkShape, rowType: FeatureRows['type']): Uint8Array {
+function forwardGraph({ network, rowType }: ForwardOptions): Graph {
   const ops = tensorOps(createGraph('score'));
   const shapes = parameterShapes(network);
   const rows = ops.input('rows', rowType, ['R', network.inputSize]);
-  const parameters = forEachParameter((name) => ops.input(name, 'float32', shapes[name]));
-  const logits = logitsOf(ops, ops.cast(rows, 'float32'), parameters);
-  ops.output('logits', ops.reshape(logits, ['R']));
-  for (const name of PARAMETERS) ops.output(`kept ${name}`, parameters[name]);
-  return encodeGraph(ops.graph);
+  const parameters = forEachParameter(network, (name) => ops.input(name, 'float32', shapes[name]!));
+  ops.output('logits', logitsOf(ops, network, ops.cast(rows, 'float32'), parameters));
+  for (const [name, parameter] of Object.entries(parameters)) ops.output(`kept ${name}`, parameter);
+  return ops.graph;
 }
 
 function rowSlice(rows: FeatureRows, width: number, from: number, to: number): FeatureRows {

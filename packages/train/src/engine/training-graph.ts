@@ -1,62 +1,90 @@
-import { createGraph, encodeGraph, gradients, type Tensor, type TensorOps, tensorOps } from '@scorer/core/onnx';
-import type { AdamOptions, EngineOptions } from './engine.js';
 import {
-  forEachParameter,
-  logitsOf,
-  PARAMETERS,
-  type ParameterName,
-  type Parameters,
-  parameterShapes,
-} from './network.js';
-
-/** The three arrays of the training state that each parameter has. */
-export const STATE_GROUPS = ['weight', 'gradient_sum', 'square_sum'] as const;
-export type StateGroup = (typeof STATE_GROUPS)[number];
+  createGraph,
+  type Dimension,
+  type ElementType,
+  type Graph,
+  gradients,
+  type Tensor,
+  type TensorOps,
+  tensorOps,
+} from '@scorer/core/onnx';
+import { adamUpdate, STATE_GROUPS, type StateGroup, stateShape } from './adam.js';
+import type { EngineOptions, InputTransform } from './engine.js';
+import { trainedNetwork } from './fold.js';
+import { lossOf } from './losses.js';
+import { forEachParameter, logitsOf, type Parameters, parameterNames, parameterShapes } from './network.js';
 
 /** Name of a state array among the inputs of the training graph. */
-export const stateInput = (group: StateGroup, parameter: ParameterName): string => `${group}:${parameter}`;
+export const stateInput = (group: StateGroup, parameter: string): string => `${group}:${parameter}`;
 
 /** Name of the same array, after the run, among its outputs. */
-export const stateOutput = (group: StateGroup, parameter: ParameterName): string => `next_${group}:${parameter}`;
+export const stateOutput = (group: StateGroup, parameter: string): string => `next_${group}:${parameter}`;
+
+/** Name of the input with the dropout masks of a hidden layer. */
+export const maskInput = (layer: number): string => `masks:${layer}`;
 
 /**
  * One model that takes K optimiser steps in one run, a Scan over minibatches of one size:
  *
  *     rows [K, B, D], labels [K, B]             row-major, so that batches simply follow one another
- *     root_factors [K], root_offsets [K]        of each step, see `adamUpdate`
- *     <group>:<parameter>                       the state before
+ *     groups [K, B]                             for the pairwise loss: the question of each row
+ *     masks:<layer> [K, units, B]               for dropout: 1 = the unit stays, 0 = it is left out
+ *     root_factors [K], root_offsets [K]        of each step, by `adamFactors`
+ *     <group>:<parameter>                       the state before, in `stateShape`
  *     → losses [K], next_<group>:<parameter>    the state after
  *
  * Rows stay as they are stored (float16) until their batch is cast, so that they cost half the copying.
+ * @param blockSize of `stateShape`
  */
-export function trainingGraph({ network, adam, positiveWeight, rowType }: EngineOptions): Uint8Array {
+export function trainingGraph(options: EngineOptions, blockSize: number): Graph {
+  const { adam, rowType, dropout } = options;
+  const network = trainedNetwork(options.network, options.inputTransform);
+  const names = parameterNames(network);
   const shapes = parameterShapes(network);
+  const stateShapes = forEachParameter(network, (name) => stateShape(shapes[name]!, blockSize));
   const ops = tensorOps(createGraph('train'));
-  const stateOrder = STATE_GROUPS.flatMap((group) => PARAMETERS.map((name, i) => ({ group, name, i })));
-  const initialState = stateOrder.map(({ group, name }) => ops.input(stateInput(group, name), 'float32', shapes[name]));
-  const perBatch = [
-    ops.input('rows', rowType, ['K', 'B', network.inputSize]),
-    ops.input('labels', 'float32', ['K', 'B']),
-    ops.input('root_factors', 'float32', ['K']),
-    ops.input('root_offsets', 'float32', ['K']),
-  ];
-
   const body = tensorOps(ops.graph.subgraph('step'));
-  const state = stateTensors((group, name) => body.input(`before_${group}:${name}`, 'float32', shapes[name]));
-  const rows = body.input('batch_rows', rowType, ['B', network.inputSize]);
-  const labels = body.input('batch_labels', 'float32', ['B']);
-  const rootFactor = body.input('root_factor', 'float32', []);
-  const rootOffset = body.input('root_offset', 'float32', []);
 
-  const logits = logitsOf(body, body.cast(rows, 'float32'), state.weight); // [B, 1]
-  const loss = binaryCrossEntropy(body, body.reshape(logits, ['B']), labels, positiveWeight);
-  const weights = PARAMETERS.map((name) => state.weight[name]);
-  const updated = gradients(body, loss, weights).map((gradient, i) => {
-    const name = PARAMETERS[i]!;
-    const { weight, gradient_sum, square_sum } = state;
-    const before = { weight: weight[name], gradient_sum: gradient_sum[name], square_sum: square_sum[name] };
-    return adamUpdate(body, { ...adam, rootFactor, rootOffset }, before, gradient);
+  // A Scan takes and gives its state by order.
+  const stateOrder = STATE_GROUPS.flatMap((group) => names.map((name, i) => ({ group, name, i })));
+  const initialState = stateOrder.map(({ group, name }) =>
+    ops.input(stateInput(group, name), 'float32', stateShapes[name]!),
+  );
+  const inBody = stateOrder.map(({ group, name }) =>
+    body.input(`before_${group}:${name}`, 'float32', stateShapes[name]!),
+  );
+  const before = names.map((_, i): Record<StateGroup, Tensor> => {
+    const [weight, gradient_sum, square_sum] = STATE_GROUPS.map((_, group) => inBody[group * names.length + i]!);
+    return { weight: weight!, gradient_sum: gradient_sum!, square_sum: square_sum! };
   });
+
+  // An input with one entry for each batch, and the entry of the batch at hand.
+  const perBatch: Tensor[] = [];
+  const ofBatch = (name: string, type: ElementType, shape: readonly Dimension[]): Tensor => {
+    perBatch.push(ops.input(name, type, ['K', ...shape]));
+    return body.input(`batch_${name}`, type, shape);
+  };
+  const rows = ofBatch('rows', rowType, ['B', options.network.inputSize]);
+  const labels = ofBatch('labels', 'float32', ['B']);
+  const groups = options.loss.kind === 'pairwise' ? ofBatch('groups', 'int32', ['B']) : undefined;
+  const masks = (dropout > 0 ? network.hiddenUnits : []).map((units, layer) =>
+    ofBatch(maskInput(layer), 'uint8', [units, 'B']),
+  );
+  const step = {
+    rootFactor: ofBatch('root_factors', 'float32', []),
+    rootOffset: ofBatch('root_offsets', 'float32', []),
+  };
+
+  const inputs = transformed(body, body.cast(rows, 'float32'), options.inputTransform);
+  const weights: Parameters<Tensor> = forEachParameter(network, (name) =>
+    body.reshape(before[names.indexOf(name)]!.weight, shapes[name]!),
+  );
+  const kept = masks.map((mask) => body.mul(body.cast(mask, 'float32'), body.scalar(1 / (1 - dropout))));
+  const logits = logitsOf(body, network, inputs, weights, kept);
+  const loss = lossOf(body, options.loss, { logits, labels, groups });
+  const updated = gradients(body, loss, Object.values(weights)).map((gradient, i) =>
+    adamUpdate(body, { ...adam, ...step }, before[i]!, gradient),
+  );
   for (const { group, i } of stateOrder) body.result(updated[i]![group]);
   body.result(loss);
 
@@ -65,58 +93,20 @@ export function trainingGraph({ network, adam, positiveWeight, rowType }: Engine
     outputs: stateOrder.length + 1,
   });
   for (const [at, { group, name }] of stateOrder.entries()) {
-    ops.output(stateOutput(group, name), ops.tensor(results[at]!, 'float32', shapes[name]));
+    ops.output(stateOutput(group, name), ops.tensor(results[at]!, 'float32', stateShapes[name]!));
   }
   ops.output('losses', ops.tensor(results.at(-1)!, 'float32', ['K']));
-  return encodeGraph(ops.graph);
+  return ops.graph;
 }
 
-function stateTensors(
-  make: (group: StateGroup, name: ParameterName) => Tensor,
-): Record<StateGroup, Parameters<Tensor>> {
-  const of = (group: StateGroup): Parameters<Tensor> => forEachParameter((name) => make(group, name));
-  return { weight: of('weight'), gradient_sum: of('gradient_sum'), square_sum: of('square_sum') };
-}
-
-/**
- * PyTorch's BCEWithLogitsLoss, mean over the batch, with the weight p of right rows:
- * (1 − y)·z + (1 + (p − 1)·y)·log(1 + e^−z).
- */
-function binaryCrossEntropy(ops: TensorOps, logits: Tensor, labels: Tensor, positiveWeight: number): Tensor {
-  const one = ops.scalar(1);
-  const weight = ops.add(one, ops.mul(labels, ops.scalar(positiveWeight - 1)));
-  const surprise = ops.softplus(ops.mul(logits, ops.scalar(-1)));
-  return ops.mean(ops.add(ops.mul(ops.sub(one, labels), logits), ops.mul(weight, surprise)));
-}
-
-interface AdamStep extends AdamOptions {
-  readonly rootFactor: Tensor;
-  readonly rootOffset: Tensor;
-}
-
-/**
- * One step of `torch.optim.Adam` (Kingma & Ba 2015, algorithm 1, with L2 regularisation), arranged for few passes over
- * memory, which cost as much as the matrix products. In place of the means m and v it keeps the sums M = m / (1 − β1)
- * and V = v / (1 − β2); with what depends on the step t alone gathered in two numbers,
- *
- *     w ← w − M / (√V · rootFactor + rootOffset)
- */
-function adamUpdate(
-  ops: TensorOps,
-  { weightDecay, beta1, beta2, rootFactor, rootOffset }: AdamStep,
-  { weight, gradient_sum, square_sum }: Record<StateGroup, Tensor>,
-  gradient: Tensor,
-): Record<StateGroup, Tensor> {
-  const scaled = (x: Tensor, factor: number): Tensor => ops.mul(x, ops.scalar(factor));
-  const g = ops.add(gradient, scaled(weight, weightDecay));
-  const M = ops.add(scaled(gradient_sum, beta1), g);
-  const V = ops.add(scaled(square_sum, beta2), ops.mul(g, g));
-  const denominator = ops.add(ops.mul(ops.sqrt(V), rootFactor), rootOffset);
-  return { weight: ops.sub(weight, ops.div(M, denominator)), gradient_sum: M, square_sum: V };
-}
-
-/** The factors of `adamUpdate` at step t (from 1): in double precision, because 1 − β^t cancels where t is small. */
-export function adamFactors({ learningRate, beta1, beta2, epsilon }: AdamOptions, t: number) {
-  const scale = (1 - beta1 ** t) / (learningRate * (1 - beta1));
-  return { rootFactor: scale * Math.sqrt((1 - beta2) / (1 - beta2 ** t)), rootOffset: scale * epsilon };
+/** Rows as the first Linear reads them: ((x − mean) / scale) · componentsᵀ. */
+function transformed(ops: TensorOps, rows: Tensor, transform: InputTransform | undefined): Tensor {
+  if (!transform) return rows;
+  const { mean, scale, components } = transform;
+  const D = mean.length;
+  const standardised = ops.div(ops.sub(rows, ops.constant('float32', [D], mean)), ops.constant('float32', [D], scale));
+  if (!components) return standardised;
+  return ops.matMul(standardised, ops.constant('float32', [components.length / D, D], components), {
+    transposeB: true,
+  });
 }
