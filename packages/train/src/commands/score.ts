@@ -1,0 +1,77 @@
+import { type Command, parseOptions } from '@scorer/core/cli';
+import { type ScoreResult, scoreOptionsSchema, scoreTraces } from '../scores/score-traces.js';
+
+export const scoreCommand: Command = {
+  name: 'score',
+  describe: 'Score every step and trace of a folder of shards',
+  options: {
+    scorer: { type: 'string', demandOption: true, describe: 'Checkpoint folder, or a bare .safetensors file' },
+    'input-dir': { type: 'string', demandOption: true, describe: 'Folder of shards (*.safetensors)' },
+    'output-file': { type: 'string', demandOption: true, describe: 'JSONL, one scored trace a line' },
+    regions: {
+      choices: ['reasoning', 'all'],
+      describe: 'Steps of the reasoning, or also those in the prompt; default: as the scorer was trained',
+    },
+    aggregate: {
+      type: 'string',
+      default: 'mean',
+      describe: 'How step scores become one: mean, last, min, product, exp_mean[:decay], last_k[:k]',
+    },
+    only: {
+      type: 'string',
+      describe: 'validation: the traces that validated the scorer; or those of another split.json, by its path',
+    },
+    rejects: {
+      type: 'string',
+      array: true,
+      describe: 'Rejects files of preprocessing: their traces count as wrong, without a score',
+    },
+    device: { choices: ['auto', 'cpu', 'cuda'], default: 'auto', describe: 'Where to compute' },
+    threads: { type: 'number', describe: 'CPU threads; default: the physical cores' },
+    overwrite: { type: 'boolean', default: false, describe: 'Make an output anew that stands already' },
+  },
+  examples: [
+    [
+      '$0 score --scorer checkpoints/NAME --input-dir hs/ --output-file scores.jsonl --only validation',
+      'traces that the scorer was not trained on',
+    ],
+    [
+      '$0 score --scorer checkpoints/NAME --input-dir hs/ --output-file scores.jsonl --rejects pre/raw.rejects.jsonl',
+      'all traces, those without an answer too',
+    ],
+  ],
+  async run(args, { signal, log, onProgress }) {
+    const options = parseOptions(scoreOptionsSchema, args);
+    const result = await scoreTraces({ ...options, signal, onProgress, onWarning: log.warn });
+    return { json: toJson(result), text: describe(result) };
+  },
+};
+
+function toJson(result: ScoreResult): object {
+  return {
+    output_file: result.outputFile,
+    traces: result.traces,
+    right: result.right,
+    steps: result.steps,
+    traces_without_steps: result.tracesWithoutSteps,
+    rejected: result.rejected,
+    rejects_without_question: result.rejectsWithoutQuestion,
+    aggregate: result.aggregate,
+    regions: result.regions,
+    repeated: result.repeated,
+  };
+}
+
+function describe(result: ScoreResult): string {
+  const { traces, right, steps, tracesWithoutSteps, rejected, rejectsWithoutQuestion } = result;
+  const lines = [
+    `${steps} steps of ${traces} traces scored, ${right} of them right; a trace's score is the ${result.aggregate} of its steps`,
+    `output  ${result.outputFile}`,
+  ];
+  if (tracesWithoutSteps > 0) lines.push(`${tracesWithoutSteps} traces have no step, and so no score`);
+  if (rejected > 0) lines.push(`${rejected} refused traces were added as wrong, without score`);
+  if (rejectsWithoutQuestion > 0)
+    lines.push(`${rejectsWithoutQuestion} refused lines name no question and were left out`);
+  if (result.repeated) lines.push('this output had been made before; --overwrite makes it anew');
+  return lines.join('\n');
+}

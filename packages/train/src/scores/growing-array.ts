@@ -1,0 +1,31 @@
+type NumberArray = Int32Array | Float64Array;
+
+/** A typed array that grows: numbers of unknown count in the memory that they need. */
+export interface GrowingArray<Array extends NumberArray> {
+  readonly length: number;
+  append(values: ArrayLike<number>): void;
+  /** What was appended, as a view: valid until the next `append`. */
+  view(): Array;
+}
+
+const FIRST_LENGTH = 1024;
+
+export function growingArray<Array extends NumberArray>(make: new (length: number) => Array): GrowingArray<Array> {
+  let memory = new make(FIRST_LENGTH);
+  let length = 0;
+  return {
+    get length() {
+      return length;
+    },
+    append(values) {
+      if (length + values.length > memory.length) {
+        const larger = new make(Math.max(2 * memory.length, length + values.length));
+        larger.set(memory.subarray(0, length));
+        memory = larger;
+      }
+      memory.set(values, length);
+      length += values.length;
+    },
+    view: () => memory.subarray(0, length) as Array,
+  };
+}
