@@ -1,0 +1,216 @@
+import type { Theme } from '@scorer/core/report';
+import type { PlotData } from 'plotly.js';
+import type { Figure as Estimate } from '../evaluate/bootstrap.js';
+import type { Evaluation } from '../evaluate/evaluate.js';
+import { axis, type Figure, layoutWith, seriesColor, unitAxis } from '../plots/chart-style.js';
+import { describePolicy, STOPPING_KINDS } from '../simulate/policy.js';
+import type { Setting, Simulation } from '../simulate/simulate.js';
+
+/** Rules of the votes in the order in which they are drawn, with their place among the colours and their shape. */
+const DRAWN_RULES = [
+  { rule: 'weighted', title: 'weighted by score', color: 0, symbol: 'circle', width: 2.75 },
+  { rule: 'majority', title: 'majority', color: 1, symbol: 'square', width: 2.75 },
+  { rule: 'best_of_n', title: 'best of N', color: 2, symbol: 'diamond', width: 1.5 },
+  { rule: 'filtered', title: 'best half votes', color: 3, symbol: 'triangle-up', width: 1.5 },
+  { rule: 'single', title: 'one sample', color: 7, symbol: 'cross', width: 1.5 },
+  { rule: 'oracle', title: 'any is right', color: 4, symbol: 'triangle-down', width: 1.5 },
+] as const;
+
+/** Accuracy of each rule by the number of traces that vote. */
+export function accuracyByN({ n }: Evaluation, theme: Theme): Figure {
+  const sizes = Object.keys(n);
+  return {
+    data: DRAWN_RULES.map(({ rule, title, color, symbol, width }) => ({
+      type: 'scatter',
+      mode: 'lines+markers',
+      name: title,
+      x: sizes,
+      y: sizes.map((size) => n[size]![rule].value),
+      text: sizes.map((size) => interval(n[size]![rule])),
+      line: { color: seriesColor(theme, color), width },
+      marker: { symbol, size: 7 },
+      hovertemplate: '%{y:.1%} %{text}',
+    })),
+    layout: layoutWith(theme, {
+      xaxis: axis(theme, { title: { text: 'traces that vote', standoff: 12 }, type: 'category', showgrid: false }),
+      yaxis: axis(theme, { title: { text: 'questions right', standoff: 12 }, tickformat: '.0%' }),
+      hovermode: 'x unified',
+      showlegend: true,
+    }),
+  };
+}
+
+const KIND_TITLES = {
+  threshold: 'threshold',
+  patience: 'patience',
+  'keep-top': 'keep best',
+  memory: 'memory (STEP)',
+  budget: 'budget',
+} as const;
+
+/** What each setting makes of accuracy and tokens on the questions that it was not chosen on. */
+export function accuracyByTokens({ settings, vote, best }: Simulation, theme: Theme): Figure {
+  const whole = settings[0]!.reporting;
+  const points = (chosen: readonly Setting[]): Pick<PlotData, 'x' | 'y' | 'text'> => ({
+    x: chosen.map(({ reporting }) => reporting.tokens / whole.tokens),
+    y: chosen.map(({ reporting }) => reporting[vote]),
+    text: chosen.map(({ policy }) => describePolicy(policy)),
+  });
+  const hovertemplate = '%{text}<br>%{y:.1%} right with %{x:.0%} of the tokens<extra></extra>';
+  const kinds = STOPPING_KINDS.filter((kind) => settings.some(({ policy }) => policy.kind === kind));
+  const clouds = kinds.map((kind): Partial<PlotData> => {
+    const color = seriesColor(theme, COLORS_OF_KINDS[kind]);
+    return {
+      type: 'scatter',
+      mode: 'markers',
+      name: KIND_TITLES[kind],
+      ...points(settings.filter(({ policy }) => policy.kind === kind)),
+      marker: { color, size: 6, opacity: 0.55 },
+      hovertemplate,
+    };
+  });
+  const byTokens = (a: Setting, b: Setting): number => a.reporting.tokens - b.reporting.tokens;
+  const front = settings.filter(({ isPareto }) => isPareto).sort(byTokens);
+  const fewer = settings.filter(({ policy }) => policy.kind === 'fewer' || policy.kind === 'none').sort(byTokens);
+  const line = (name: string, chosen: readonly Setting[], style: Partial<PlotData>): Partial<PlotData> => ({
+    type: 'scatter',
+    mode: 'lines+markers',
+    name,
+    ...points(chosen),
+    hovertemplate,
+    ...style,
+  });
+  const isBest = ({ policy }: Setting): boolean => policy === best.policy;
+  return {
+    data: [
+      ...clouds,
+      line('sample fewer', fewer, {
+        line: { color: theme.muted, width: 1.75, dash: 'dash' },
+        marker: { color: theme.muted, size: 5 },
+      }),
+      line('Pareto front of the other half', front, {
+        line: { color: seriesColor(theme, 0), width: 2 },
+        marker: { color: seriesColor(theme, 0), size: 7 },
+      }),
+      line('chosen', settings.filter(isBest), {
+        mode: 'markers',
+        marker: { color: theme.background, size: 14, line: { color: theme.ink, width: 3 } },
+      }),
+    ],
+    layout: layoutWith(theme, {
+      xaxis: axis(theme, {
+        title: { text: 'tokens spent', standoff: 12 },
+        tickformat: '.0%',
+        range: [0, 1.04],
+        dtick: 0.2,
+      }),
+      yaxis: axis(theme, { title: { text: `right by the ${vote} vote`, standoff: 12 }, tickformat: '.0%' }),
+      showlegend: true,
+    }),
+  };
+}
+
+/** By place in the theme; the first and the last are the lines'. */
+const COLORS_OF_KINDS = { threshold: 1, patience: 2, 'keep-top': 3, memory: 4, budget: 6 } as const;
+
+/** AUC of the mean over the first part of a trace's steps. */
+export function aucByFraction({ auc_by_fraction: byFraction }: Evaluation, theme: Theme): Figure {
+  // An object's own order has whole numbers first.
+  const fractions = Object.keys(byFraction).sort((a, b) => Number(a) - Number(b));
+  const line = (key: 'within_question' | 'pooled', title: string, color: number): Partial<PlotData> => {
+    const figures = fractions.map((fraction) => byFraction[fraction]![key]);
+    return {
+      type: 'scatter',
+      mode: 'lines+markers',
+      name: title,
+      x: fractions.map(Number),
+      y: figures.map(({ value }) => value),
+      error_y: {
+        type: 'data',
+        symmetric: false,
+        array: figures.map(({ value, ci95 }) => (ci95?.[1] ?? 0) - (value ?? 0)),
+        arrayminus: figures.map(({ value, ci95 }) => (value ?? 0) - (ci95?.[0] ?? 0)),
+        thickness: 1.25,
+        width: 4,
+      },
+      text: figures.map(({ ci95 }) => (ci95 ? `[${ci95[0].toFixed(3)}, ${ci95[1].toFixed(3)}]` : '')),
+      line: { color: seriesColor(theme, color), width: 2.5 },
+      marker: { size: 8, symbol: color === 0 ? 'circle' : 'square' },
+      hovertemplate: '%{y:.3f} %{text}',
+    };
+  };
+  return {
+    data: [
+      {
+        type: 'scatter',
+        mode: 'lines',
+        x: [0, 1.1],
+        y: [0.5, 0.5],
+        line: { color: theme.muted, width: 1.5, dash: 'dash' },
+        hoverinfo: 'skip',
+        showlegend: false,
+      },
+      line('within_question', 'within questions', 0),
+      line('pooled', 'over all traces', 1),
+    ],
+    layout: layoutWith(theme, {
+      xaxis: axis(theme, {
+        title: { text: 'part of the steps seen', standoff: 12 },
+        tickformat: '.0%',
+        range: [0.15, 1.1],
+        tickvals: fractions.map(Number),
+        showgrid: false,
+      }),
+      yaxis: axis(theme, { title: { text: 'AUC', standoff: 12 }, tickformat: '.2f' }),
+      hovermode: 'x unified',
+      showlegend: true,
+    }),
+  };
+}
+
+/** The smallest and the largest marker of the reliability diagram, in pixels. */
+const RELIABILITY_MARKER = { min: 6, max: 22 };
+
+/** Share of right traces against trace score; the area of a marker grows with the traces in its bin. */
+export function traceReliability({ calibration: { bins } }: Evaluation, theme: Theme): Figure {
+  const filled = bins.filter(({ traces }) => traces > 0);
+  const largest = Math.max(...filled.map(({ traces }) => traces), 1);
+  const size = (traces: number): number =>
+    Math.max(RELIABILITY_MARKER.max * Math.sqrt(traces / largest), RELIABILITY_MARKER.min);
+  return {
+    data: [
+      {
+        type: 'scatter',
+        mode: 'lines',
+        x: [0, 1],
+        y: [0, 1],
+        line: { color: theme.muted, width: 1.5, dash: 'dash' },
+        hoverinfo: 'skip',
+      },
+      {
+        type: 'scatter',
+        mode: 'lines+markers',
+        x: filled.map(({ mean_score }) => mean_score),
+        y: filled.map(({ accuracy }) => accuracy),
+        text: filled.map(({ traces }) => traces.toLocaleString('en-US')),
+        cliponaxis: false,
+        line: { color: seriesColor(theme, 0), width: 2 },
+        marker: {
+          size: filled.map(({ traces }) => size(traces)),
+          color: seriesColor(theme, 0),
+          line: { color: theme.background, width: 1.5 },
+          opacity: 1,
+        },
+        hovertemplate: 'mean score %{x:.3f}<br>right %{y:.1%}<br>%{text} traces<extra></extra>',
+      },
+    ],
+    layout: layoutWith(theme, {
+      xaxis: unitAxis(theme, 'trace score'),
+      yaxis: unitAxis(theme, 'share of right traces'),
+    }),
+  };
+}
+
+function interval({ ci95 }: Estimate): string {
+  return ci95 ? `[${(100 * ci95[0]).toFixed(1)}, ${(100 * ci95[1]).toFixed(1)}]` : '';
+}
