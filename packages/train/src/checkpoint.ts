@@ -10,11 +10,12 @@ import {
   writeFileAtomic,
 } from '@scorer/core/files';
 import { type ScorerConfig, scorerConfigSchema } from '@scorer/core/schema';
+import type { SplitFile } from './data/split-file.js';
 import type { TrainingState } from './engine/engine.js';
-import type { NetworkShape } from './engine/network.js';
+import type { NetworkShape, Parameters } from './engine/network.js';
 import type { Metrics } from './metrics.js';
 import { type MetricsFile, metricsFileSchema } from './metrics-file.js';
-import { bestEpoch, type Epoch } from './selection.js';
+import { bestEpoch, type Epoch, type Selection } from './selection.js';
 import { readState, writeScorer, writeState } from './weights-files.js';
 
 /** What a training run leaves in its folder. */
@@ -24,7 +25,11 @@ export const FILES = {
   /** What training goes on from. */
   state: 'state.safetensors',
   config: 'config.json',
+  /** Which traces are validation. */
+  split: 'split.json',
   metrics: 'metrics.json',
+  /** One line an epoch. */
+  epochs: 'metrics.jsonl',
 } as const;
 
 export const checkpointName = (epoch: number, { auc, f1 }: Metrics): string =>
@@ -42,12 +47,24 @@ export interface RunFolder {
   /** metrics.json of a run that has come to its end. */
   readonly finished: MetricsFile | undefined;
   /** Makes an epoch durable: its weights if they are the best ones, and the state after it. */
-  save(history: readonly Epoch[], state: TrainingState, metrics: MetricsFile): Promise<void>;
+  save(epoch: FinishedEpoch): Promise<void>;
   /** Marks the run as finished. */
   finish(metrics: MetricsFile): Promise<void>;
   /** Releases the lock. */
   close(): Promise<void>;
 }
+
+interface FinishedEpoch {
+  /** Up to this epoch. */
+  readonly history: readonly Epoch[];
+  readonly state: TrainingState;
+  /** What users load: the weights of the state, for rows as they come. */
+  readonly weights: Parameters;
+  readonly metrics: MetricsFile;
+}
+
+/** Which checkpoints of epochs stay: that of the best one, of all that were the best when they came, or the last few. */
+export type KeptCheckpoints = 'best' | 'all' | number;
 
 /**
  * Takes a folder for a run: a new one, or one where a run of the same configuration was begun.
@@ -56,8 +73,8 @@ export interface RunFolder {
  */
 export async function openRunFolder(
   path: string,
-  config: ScorerConfig,
-  { overwrite }: { overwrite: boolean },
+  { config, split }: { config: ScorerConfig; split: SplitFile },
+  { overwrite, keep }: { overwrite: boolean; keep: KeptCheckpoints },
 ): Promise<RunFolder> {
   await onFile(path, () => mkdir(path, { recursive: true }));
   const lock = await takeLock(path);
@@ -75,14 +92,22 @@ export async function openRunFolder(
       history: progress?.history ?? [],
       state: progress?.state,
       finished: finished?.finished ? finished : undefined,
-      async save(history, state, metrics) {
+      async save({ history, state, weights, metrics }) {
         const epoch = history.length;
-        if (epoch === 1) await writeJson(join(path, FILES.config), config);
-        if (bestEpoch(history) === epoch) {
+        if (epoch === 1) {
+          await writeJson(join(path, FILES.config), config);
+          await writeFileAtomic(join(path, FILES.split), `${JSON.stringify(split)}\n`);
+        }
+        if (bestEpoch(history, config.select) === epoch) {
           const name = checkpointName(epoch, history.at(-1)!);
-          for (const file of [FILES.scorer, name]) await writeScorer(join(path, file), network, state.weights);
+          for (const file of [FILES.scorer, name]) await writeScorer(join(path, file), network, weights);
+          await removeCheckpoints(path, improvements(history, config.select), keep);
         }
         await writeState(statePath, network, state, history);
+        await writeFileAtomic(
+          join(path, FILES.epochs),
+          metrics.epochs.map((line) => `${JSON.stringify(line)}\n`).join(''),
+        );
         await writeJson(join(path, FILES.metrics), metrics);
       },
       finish: (metrics) => writeJson(join(path, FILES.metrics), metrics),
@@ -95,7 +120,7 @@ export async function openRunFolder(
 }
 
 export function networkOf({ input_size, hidden_units }: ScorerConfig): NetworkShape {
-  return { inputSize: input_size, hiddenUnits: hidden_units };
+  return { inputSize: input_size, hiddenUnits: [hidden_units].flat() };
 }
 
 async function takeLock(path: string): Promise<FileLock> {
@@ -108,6 +133,18 @@ async function takeLock(path: string): Promise<FileLock> {
     where: path,
     hint: 'wait for it, or use another --config-name',
   });
+}
+
+/** The checkpoints of the epochs that were the best when they came, in order. */
+function improvements(history: readonly Epoch[], select: Selection): string[] {
+  const epochs = history.map((_, i) => bestEpoch(history.slice(0, i + 1), select));
+  return [...new Set(epochs)].map((epoch) => checkpointName(epoch, history[epoch - 1]!));
+}
+
+/** @param names of all checkpoints so far, the best one last */
+async function removeCheckpoints(path: string, names: readonly string[], keep: KeptCheckpoints): Promise<void> {
+  if (keep === 'all') return;
+  for (const name of names.slice(0, keep === 'best' ? -1 : -keep)) await rm(join(path, name), { force: true });
 }
 
 /** Removes what a run writes, and nothing else. */

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,6 +51,33 @@ test('without it prints the table, and says that the split of the original leaks
   expect(second.stdout).toBe(`${first.stdout}this run had been finished before; --overwrite trains again\n`);
 });
 
+test('--print-config prints a file for --config, which flags override', () => {
+  const file = join(folder, 'options.json');
+  const printed = run(
+    '--train-dir',
+    'hs',
+    '--hidden-units',
+    '16,8',
+    '--memory',
+    '2G',
+    '--epochs',
+    '7',
+    '--print-config',
+  );
+  expect(printed.status, printed.stderr).toBe(0);
+  writeFileSync(file, printed.stdout);
+  const again = run('--config', file, '--epochs', '3', '--print-config', '--json');
+  expect(JSON.parse(again.stdout)).toEqual({ ...JSON.parse(printed.stdout), epochs: 3 });
+  expect(JSON.parse(printed.stdout)).toMatchObject({ hidden_units: [16, 8], memory: 2e9, loss: 'bce', lr: 1e-4 });
+
+  writeFileSync(file, '{"train_dir": "hs", "momentum": 1}');
+  const { status, stderr } = run('--config', file);
+  expect([status, stderr]).toEqual([
+    3,
+    expect.stringMatching(/^error\[CONFIG_INVALID\]: momentum is no option of training/),
+  ]);
+});
+
 test('Ctrl-C stops it with code 130, and the same command goes on from there', async () => {
   const args = [
     '--train-dir',
@@ -84,7 +111,8 @@ test('Ctrl-C stops it with code 130, and the same command goes on from there', a
 test.each([
   ['an empty training folder', ['--train-dir', 'empty'], 3, 'NO_SHARDS'],
   ['no training folder', ['--train-dir', 'nowhere'], 3, 'FILE_NOT_FOUND'],
-  ['no --train-dir', [], 2, 'USAGE'],
+  ['no --train-dir', [], 2, 'BAD_OPTION'],
+  ['a file of options that is none', ['--config', 'hs'], 3, 'IS_A_FOLDER'],
   ['a path as the name', ['--train-dir', 'hs', '--config-name', '../x'], 2, 'BAD_OPTION'],
   ['a ratio above 1', ['--train-dir', 'hs', '--step-sample-ratio', '1.5'], 2, 'BAD_OPTION'],
   ['a learning rate that is no number', ['--train-dir', 'hs', '--lr', 'fast'], 2, 'BAD_OPTION'],
@@ -94,7 +122,18 @@ test.each([
     2,
     'LAYER_NOT_KEPT',
   ],
-  ['an engine that is not there yet', ['--train-dir', 'hs', '--engine', 'tfjs'], 2, 'ENGINE_NOT_AVAILABLE'],
+  ['hidden units that are no widths', ['--train-dir', 'hs', '--hidden-units', '256,,64'], 2, 'BAD_OPTION'],
+  ['a memory without a unit that there is', ['--train-dir', 'hs', '--memory', '2X'], 2, 'BAD_OPTION'],
+  ['a memory of less than a few batches', ['--train-dir', 'hs', '--memory', '2K'], 2, 'MEMORY_TOO_SMALL'],
+  [
+    'dropout without a hidden layer',
+    ['--train-dir', 'hs', '--hidden-units', 'none', '--dropout', '0.5'],
+    2,
+    'BAD_OPTION',
+  ],
+  ['one fold', ['--train-dir', 'hs', '--folds', '1'], 2, 'BAD_OPTION'],
+  ['labels that are not there', ['--train-dir', 'hs', '--labels', 'labels.jsonl'], 3, 'FILE_NOT_FOUND'],
+  ['a sweep of a layer that is not kept', ['sweep', '--train-dir', 'hs', '--layers', '3'], 2, 'LAYER_NOT_KEPT'],
   ['an unknown flag', ['--train-dir', 'hs', '--momentum', '1'], 2, 'USAGE'],
 ])('%s gives one error line with its code and writes nothing', (_, args, exitCode, code) => {
   const { status, stdout, stderr } = run(...args, '--out-dir', 'none');

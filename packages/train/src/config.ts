@@ -5,33 +5,53 @@ import type { TrainSettings } from './options.js';
 /** config.json of a run: its settings, and what follows from its data. */
 export function scorerConfig(
   settings: TrainSettings,
-  { folder, source, split, fingerprint }: TrainingData,
+  { train, source, split, fingerprints }: TrainingData,
 ): ScorerConfig {
-  const { model, model_fingerprint, hidden_size } = folder.shards[0]!.metadata;
-  const { positives, steps } = split.train;
+  const { shards, layers } = train.dataset;
+  const { model, model_fingerprint, hidden_size } = shards[0]!.metadata;
+  const [onlyWidth, ...otherWidths] = settings.hiddenUnits;
   return {
     format: 'scorer.checkpoint',
     version: 1,
     name: settings.configName,
     model,
     model_fingerprint,
-    data_fingerprint: fingerprint,
+    data_fingerprint: fingerprints.data,
+    validation_fingerprint: fingerprints.validation,
+    labels_fingerprint: fingerprints.labels,
     hidden_size,
-    layers: [...folder.layers],
+    layers: [...layers],
     feature: settings.feature,
     feature_layers: [...source.layers],
     input_size: source.width,
-    hidden_units: settings.hiddenUnits,
+    hidden_units: onlyWidth !== undefined && otherWidths.length === 0 ? onlyWidth : settings.hiddenUnits,
     regions: settings.regions,
-    split: settings.split,
+    split: split.kind,
     validation_ratio: settings.validationRatio,
+    fold: settings.fold?.number,
+    folds: settings.fold?.of,
+    max_traces: settings.maxTraces,
     seed: settings.seed,
     step_sample_ratio: settings.stepSampleRatio,
+    resample_steps: settings.resampleSteps,
     epochs: settings.epochs,
     patience: settings.patience,
     batch_size: settings.batchSize,
     lr: settings.lr,
     weight_decay: settings.weightDecay,
-    pos_weight: (steps - positives) / positives,
+    select: settings.select,
+    loss: settings.loss,
+    class_balance: settings.classBalance,
+    pos_weight: positiveWeight(settings, train.set.targets),
+    dropout: settings.dropout,
+    standardise: settings.standardise,
   };
+}
+
+/** As the original: wrong steps / right steps; of soft labels, what they add up to. */
+function positiveWeight({ loss, classBalance }: TrainSettings, targets: Uint8Array | Float32Array): number {
+  if (loss !== 'bce' || classBalance !== 'pos_weight') return 1;
+  let right = 0;
+  for (const target of targets) right += target;
+  return (targets.length - right) / right;
 }

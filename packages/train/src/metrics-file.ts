@@ -1,7 +1,7 @@
-import { splitSchema } from '@scorer/core/schema';
 import { z } from 'zod';
+import { judgementSchema } from './judgement.js';
 import type { SplitSummary } from './result.js';
-import { bestEpoch, type Epoch } from './selection.js';
+import { bestEpoch, type Epoch, type Selection } from './selection.js';
 
 const figures = { auc: z.number(), accuracy: z.number(), f1: z.number(), precision: z.number(), recall: z.number() };
 const side = z.object({ questions: z.number(), traces: z.number(), steps: z.number(), positives: z.number() });
@@ -15,9 +15,23 @@ export const metricsFileSchema = z.object({
   /** Mean training loss of each epoch. */
   loss_curve: z.array(z.number()),
   /** Validation after each epoch. */
-  epochs: z.array(z.object({ epoch: z.number(), loss: z.number(), ...figures })),
-  split: z.object({ kind: splitSchema, shared_questions: z.number(), train: side, validation: side }),
+  epochs: z.array(
+    z.object({
+      epoch: z.number(),
+      loss: z.number(),
+      ...figures,
+      auc_within_question: z.number().nullable().default(null),
+    }),
+  ),
+  split: z.object({
+    kind: z.enum(['question', 'trace', 'step', 'folder']),
+    shared_questions: z.number(),
+    train: side,
+    validation: side,
+  }),
   traces_without_steps: z.number(),
+  /** Of a finished run: the kept weights looked at closely. */
+  judgement: judgementSchema.optional(),
 });
 
 export type MetricsFile = z.output<typeof metricsFileSchema>;
@@ -26,9 +40,10 @@ export type MetricsFile = z.output<typeof metricsFileSchema>;
 export function describeRun(
   history: readonly Epoch[],
   { split, tracesWithoutSteps }: { split: SplitSummary; tracesWithoutSteps: number },
+  select: Selection,
 ): MetricsFile {
-  const best = bestEpoch(history);
-  const { loss: _, ...metrics } = history[best - 1]!;
+  const best = bestEpoch(history, select);
+  const { loss: _, auc_within_question: _within, ...metrics } = history[best - 1]!;
   return {
     finished: false,
     ...metrics,

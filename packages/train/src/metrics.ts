@@ -1,4 +1,5 @@
 import { ScorerError } from '@scorer/core/errors';
+import { reliability } from './plots/curves.js';
 
 /** How well scores tell right steps from wrong ones; each figure in 0 … 1. */
 export interface Metrics {
@@ -49,6 +50,7 @@ export function rocAuc(scores: Scores, labels: Uint8Array): number {
 
 /** Accuracy, F1, precision and recall at `THRESHOLD`; a ratio without cases is 0. */
 export function thresholdMetrics(probabilities: Scores, labels: Uint8Array): Omit<Metrics, 'auc'> {
+  checkFinite(probabilities);
   let truePositives = 0;
   let falsePositives = 0;
   let falseNegatives = 0;
@@ -64,6 +66,88 @@ export function thresholdMetrics(probabilities: Scores, labels: Uint8Array): Omi
     precision: ratio(truePositives, truePositives + falsePositives),
     recall: ratio(truePositives, truePositives + falseNegatives),
   };
+}
+
+/**
+ * Mean over the groups that have right and wrong members of the AUC within each.
+ * @param groups [S]: number of each one's group, such as its question, counted from 0
+ * @returns the mean, null where no group has both, and how many groups have
+ * @throws ScorerError `SCORE_NOT_FINITE`
+ */
+export function withinQuestionAuc(
+  scores: Scores,
+  labels: Uint8Array,
+  groups: Uint32Array,
+): { value: number | null; questions: number } {
+  checkFinite(scores);
+  const { order, offsets } = membersByGroup(groups);
+  let sum = 0;
+  let questions = 0;
+  for (let group = 0; group + 1 < offsets.length; group++) {
+    const members = order.subarray(offsets[group], offsets[group + 1]);
+    const groupLabels = Uint8Array.from(members, (i) => labels[i]!);
+    if (!groupLabels.includes(0) || !groupLabels.includes(1)) continue;
+    const groupScores = Float64Array.from(members, (i) => scores[i]!);
+    sum += rocAuc(groupScores, groupLabels);
+    questions++;
+  }
+  return { value: questions === 0 ? null : sum / questions, questions };
+}
+
+/** Positions by group, ascending in each: those of group g are order[offsets[g]] … order[offsets[g + 1] − 1]. */
+function membersByGroup(groups: Uint32Array): { order: Uint32Array; offsets: Uint32Array } {
+  const groupCount = groups.reduce((most, group) => Math.max(most, group + 1), 0);
+  const offsets = new Uint32Array(groupCount + 1);
+  for (const group of groups) offsets[group + 1]!++;
+  for (let group = 0; group < groupCount; group++) offsets[group + 1]! += offsets[group]!;
+  const next = offsets.slice();
+  const order = new Uint32Array(groups.length);
+  for (const [i, group] of groups.entries()) order[next[group]!++] = i;
+  return { order, offsets };
+}
+
+/**
+ * Average precision, Σ (R_n − R_(n−1)) · P_n over the distinct scores, the area under the precision–recall curve without
+ * interpolation. 0 where there are no right ones, as in scikit-learn.
+ * @throws ScorerError `SCORE_NOT_FINITE`
+ */
+export function averagePrecision(scores: Scores, labels: Uint8Array): number {
+  checkFinite(scores);
+  const right = scores.filter((_, i) => labels[i] === 1).sort();
+  const wrong = scores.filter((_, i) => labels[i] === 0).sort();
+  let area = 0;
+  // The threshold walks down from the ends of both lists.
+  let r = right.length;
+  let w = wrong.length;
+  while (r > 0) {
+    const threshold = right[r - 1]!;
+    const before = r;
+    while (r > 0 && right[r - 1]! >= threshold) r--;
+    while (w > 0 && wrong[w - 1]! >= threshold) w--;
+    const [truePositives, falsePositives] = [right.length - r, wrong.length - w];
+    area += ((before - r) * truePositives) / (truePositives + falsePositives);
+  }
+  return ratio(area, right.length);
+}
+
+/**
+ * Mean squared difference between probability and label (Brier 1950); 0 of no rows.
+ * @throws ScorerError `SCORE_NOT_FINITE`
+ */
+export function brierScore(probabilities: Scores, labels: Uint8Array): number {
+  checkFinite(probabilities);
+  let sum = 0;
+  for (const [i, probability] of probabilities.entries()) sum += (probability - labels[i]!) ** 2;
+  return ratio(sum, labels.length);
+}
+
+/**
+ * Expected calibration error over ten equal bins, see `reliability`.
+ * @throws ScorerError `SCORE_NOT_FINITE`
+ */
+export function calibrationError(probabilities: Scores, labels: Uint8Array): number {
+  checkFinite(probabilities);
+  return reliability(probabilities, labels).calibrationError;
 }
 
 function ratio(part: number, whole: number): number {

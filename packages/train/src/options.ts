@@ -1,5 +1,13 @@
-import { featureSchema, regionsSchema, splitSchema } from '@scorer/core/schema';
+import {
+  classBalanceSchema,
+  featureSchema,
+  lossSchema,
+  regionsSchema,
+  selectionSchema,
+  splitSchema,
+} from '@scorer/core/schema';
 import { z } from 'zod';
+import { parseByteSize } from './data/byte-size.js';
 
 /** The defaults are the original's, but for the split and the regions, which are honest ones. */
 export const DEFAULTS = {
@@ -9,8 +17,14 @@ export const DEFAULTS = {
   regions: 'reasoning',
   split: 'question',
   stepSampleRatio: 1,
+  resampleSteps: false,
   validationRatio: 0.2,
-  hiddenUnits: 512,
+  memory: '1G',
+  hiddenUnits: '512',
+  dropout: 0,
+  standardise: false,
+  loss: 'bce',
+  classBalance: 'pos_weight',
   seed: 0,
   epochs: 20,
   patience: 5,
@@ -19,6 +33,7 @@ export const DEFAULTS = {
   weightDecay: 1e-5,
   device: 'auto',
   engine: 'auto',
+  keep: 'all',
   overwrite: false,
 } as const;
 
@@ -33,47 +48,143 @@ const configName = z
 
 const count = z.number().int().positive();
 
-/** Options of `train`, named as the flags of the command. */
-export const trainOptionsSchema = z
-  .object({
-    /** Folder of shards. */
-    trainDir: z.string().min(1),
-    /** Names the folders that the run writes. */
-    configName: configName.default(DEFAULTS.configName),
-    /** Holds the folders checkpoints/ and plots/. */
-    outDir: z.string().min(1).default(DEFAULTS.outDir),
-    feature: featureSchema.default(DEFAULTS.feature),
-    /** Of `layer_mean`: how many of the last kept layers; all where left out. */
-    numLayers: count.optional(),
-    /** Of `certain_layer`: the layer's number, as in transformers. */
-    layer: z.number().int().nonnegative().optional(),
-    regions: regionsSchema.optional(),
-    split: splitSchema.optional(),
-    /** Share of each trace's steps that is drawn. */
-    stepSampleRatio: z.number().positive().max(1).default(DEFAULTS.stepSampleRatio),
-    /** Share of the questions, traces or steps that is kept apart. */
-    validationRatio: z.number().positive().lt(1).default(DEFAULTS.validationRatio),
-    hiddenUnits: count.default(DEFAULTS.hiddenUnits),
-    seed: z.number().int().nonnegative().default(DEFAULTS.seed),
-    epochs: count.default(DEFAULTS.epochs),
-    /** Training ends after so many epochs without a better one. */
-    patience: count.default(DEFAULTS.patience),
-    batchSize: count.default(DEFAULTS.batchSize),
-    lr: z.number().positive().default(DEFAULTS.lr),
-    /** Of Adam, added to the gradient (L2). */
-    weightDecay: z.number().nonnegative().default(DEFAULTS.weightDecay),
-    device: z.enum(['auto', 'cpu', 'cuda']).default(DEFAULTS.device),
-    engine: z.enum(['auto', 'onnx', 'tfjs']).default(DEFAULTS.engine),
-    /** CPU threads; the runtime's own choice where left out. */
-    threads: count.optional(),
-    /** Starts over where a run stands under this name, instead of going on with it or refusing. */
-    overwrite: z.boolean().default(DEFAULTS.overwrite),
-    /** Split and regions as in the original, where they are not given. */
-    compat: z.literal('original').optional(),
+const byteSize = z.union([
+  count,
+  z.string().transform((text, context) => {
+    const bytes = parseByteSize(text);
+    if (bytes !== undefined && bytes > 0) return bytes;
+    context.addIssue({ code: 'custom', message: 'it is bytes, as in 512M, 2G or 1.5GiB' });
+    return z.NEVER;
+  }),
+]);
+
+/** More hidden layers than that are a mistake rather than a scorer. */
+const MAX_HIDDEN_LAYERS = 8;
+
+/** Widths of the hidden layers: 512, [256, 64] or "256,64"; 0, "none" or [] for logistic regression. */
+const hiddenUnits = z
+  .union([z.number(), z.array(z.number()), z.string()])
+  .transform((value) => {
+    if (typeof value !== 'string') return [value].flat();
+    return value.trim() === 'none'
+      ? []
+      : value.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
   })
+  .transform((widths) => (widths.length === 1 && widths[0] === 0 ? [] : widths))
+  .refine((widths) => widths.every((width) => Number.isSafeInteger(width) && width > 0), {
+    message: 'it is a width, as 512, or one for each hidden layer, as 256,64, or none',
+  })
+  .refine((widths) => widths.length <= MAX_HIDDEN_LAYERS, { message: `at most ${MAX_HIDDEN_LAYERS} hidden layers` });
+
+const trainOptions = z.object({
+  /** Folder of shards. */
+  trainDir: z.string({ error: 'a folder of shards is needed' }).min(1),
+  /** Folder of shards to validate on; nothing is split off the others then. */
+  validationDir: z.string().min(1).optional(),
+  /** JSONL file with a label for each trace, in place of those in the shards. */
+  labels: z.string().min(1).optional(),
+  /** Names the folders that the run writes. */
+  configName: configName.default(DEFAULTS.configName),
+  /** Holds the folders checkpoints/ and plots/. */
+  outDir: z.string().min(1).default(DEFAULTS.outDir),
+  feature: featureSchema.default(DEFAULTS.feature),
+  /** Of `layer_mean`: how many of the last kept layers; all where left out. */
+  numLayers: count.optional(),
+  /** Of `certain_layer`: the layer's number, as in transformers. */
+  layer: z.number().int().nonnegative().optional(),
+  regions: regionsSchema.optional(),
+  split: splitSchema.optional(),
+  /** Share of each trace's steps that is drawn. */
+  stepSampleRatio: z.number().positive().max(1).default(DEFAULTS.stepSampleRatio),
+  /** Draws the training steps anew for each epoch; those of validation are drawn once. */
+  resampleSteps: z.boolean().default(DEFAULTS.resampleSteps),
+  /** So many traces are drawn at random; all where left out. */
+  maxTraces: count.optional(),
+  /** Share of the questions, traces or steps that is kept apart. */
+  validationRatio: z.number().positive().lt(1).default(DEFAULTS.validationRatio),
+  /** Bytes of hidden states that are held, as a number or with a unit. Decides speed, never a result. */
+  memory: byteSize.default(() => parseByteSize(DEFAULTS.memory)!),
+  hiddenUnits: hiddenUnits.default(() => [Number(DEFAULTS.hiddenUnits)]),
+  /** Share of hidden units left out in each training step. */
+  dropout: z.number().nonnegative().lt(1).default(DEFAULTS.dropout),
+  /** Brings inputs to mean 0 and variance 1 over the training steps. */
+  standardise: z.boolean().default(DEFAULTS.standardise),
+  loss: lossSchema.default(DEFAULTS.loss),
+  classBalance: classBalanceSchema.default(DEFAULTS.classBalance),
+  seed: z.number().int().nonnegative().default(DEFAULTS.seed),
+  epochs: count.default(DEFAULTS.epochs),
+  /** Training ends after so many epochs without a better one. */
+  patience: count.default(DEFAULTS.patience),
+  /** What epochs are compared by; `within_question` by default with the pairwise loss, else `auc_f1`. */
+  select: selectionSchema.optional(),
+  batchSize: count.default(DEFAULTS.batchSize),
+  lr: z.number().positive().default(DEFAULTS.lr),
+  /** Of Adam, added to the gradient (L2). */
+  weightDecay: z.number().nonnegative().default(DEFAULTS.weightDecay),
+  device: z.enum(['auto', 'cpu', 'cuda']).default(DEFAULTS.device),
+  engine: z.enum(['auto', 'onnx', 'tfjs']).default(DEFAULTS.engine),
+  /** CPU threads; the runtime's own choice where left out. */
+  threads: count.optional(),
+  /** Which checkpoints of epochs stay: the best one's, those of all that were the best so far, or the last few. */
+  keep: z
+    .union(
+      [
+        z.enum(['best', 'all']),
+        count,
+        z
+          .string()
+          .regex(/^[1-9]\d{0,8}$/)
+          .transform(Number),
+      ],
+      {
+        error: 'it is best, all or a number',
+      },
+    )
+    .default(DEFAULTS.keep),
+  /** Starts over where a run stands under this name, instead of going on with it or refusing. */
+  overwrite: z.boolean().default(DEFAULTS.overwrite),
+  /** Split and regions as in the original, where they are not given. */
+  compat: z.literal('original').optional(),
+});
+
+export const OPTION_NAMES: readonly string[] = Object.keys(trainOptions.shape);
+
+/** Options of `train`, named as the flags of the command. */
+export const trainOptionsSchema = trainOptions
+  .refine(({ loss, classBalance }) => loss !== 'pairwise' || classBalance !== 'sample', {
+    path: ['classBalance'],
+    message: 'the pairwise loss compares right with wrong steps, and has no classes to balance',
+  })
+  .refine(({ resampleSteps, loss, classBalance }) => !resampleSteps || (loss === 'bce' && classBalance !== 'sample'), {
+    path: ['resampleSteps'],
+    message: 'it goes with --loss bce, and not with --class-balance sample',
+  })
+  .refine(({ hiddenUnits, dropout }) => dropout === 0 || hiddenUnits.length > 0, {
+    path: ['dropout'],
+    message: 'without a hidden layer there is nothing to leave out',
+  })
+  .refine(
+    ({ validationDir, split }) => validationDir === undefined || split === undefined || split === DEFAULTS.split,
+    {
+      path: ['validationDir'],
+      message: 'with a folder to validate on nothing is split: leave out --split',
+    },
+  )
   .transform(({ compat, ...options }) => {
     const { split, regions } = compat === 'original' ? ORIGINAL : DEFAULTS;
-    return { ...options, split: options.split ?? split, regions: options.regions ?? regions };
+    const select = options.loss === 'pairwise' ? ('within_question' as const) : ('auc_f1' as const);
+    return {
+      ...options,
+      split: options.split ?? split,
+      regions: options.regions ?? regions,
+      select: options.select ?? select,
+    };
   });
 
-export type TrainSettings = z.output<typeof trainOptionsSchema>;
+/** Checked options of one run. */
+export type TrainSettings = z.output<typeof trainOptionsSchema> & {
+  /** Which of several parts validates, from 1; in place of the ratio. */
+  readonly fold?: { readonly number: number; readonly of: number } | undefined;
+  /** Folder of the run inside those of its name, where it is one of several. */
+  readonly part?: string | undefined;
+};

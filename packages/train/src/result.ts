@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { ScorerConfig, Split } from '@scorer/core/schema';
+import type { ScorerConfig } from '@scorer/core/schema';
 import { checkpointName } from './checkpoint.js';
+import type { Judgement } from './judgement.js';
 import type { Metrics } from './metrics.js';
 import type { MetricsFile } from './metrics-file.js';
 
@@ -26,7 +27,8 @@ export interface SideCounts {
 }
 
 export interface SplitSummary {
-  readonly kind: Split;
+  /** `folder`: nothing was split, validation has shards of its own. */
+  readonly kind: ScorerConfig['split'];
   readonly train: SideCounts;
   readonly validation: SideCounts;
   /** Questions that stand on both sides. Above 0 the split leaks: validation looks better than new questions will. */
@@ -39,6 +41,8 @@ export interface TrainingResult extends RunCurves {
   readonly split: SplitSummary;
   /** Traces without a step to learn from, left out. */
   readonly tracesWithoutSteps: number;
+  /** The kept weights looked at closely; missing in the results of older versions. */
+  readonly judgement?: Judgement | undefined;
   /** The folder with scorer.safetensors, config.json, metrics.json and state.safetensors. */
   readonly checkpointFolder: string;
   /** The best epoch's checkpoint, a path in that folder. */
@@ -54,6 +58,7 @@ export interface ReportDetails {
   readonly config: ScorerConfig;
   readonly split: SplitSummary;
   readonly tracesWithoutSteps: number;
+  readonly judgement?: Judgement | undefined;
   readonly validation: ValidationScores;
 }
 
@@ -90,6 +95,7 @@ export function trainingResult({
       sharedQuestions: split.shared_questions,
     },
     tracesWithoutSteps: metrics.traces_without_steps,
+    judgement: metrics.judgement,
     checkpoint: join(run.checkpointFolder, checkpointName(epoch, metrics.epochs[epoch - 1]!)),
   };
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { lockFile } from '@scorer/core/files';
 import { openSafetensors } from '@scorer/core/safetensors';
+import { openShard } from '@scorer/core/shards';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type SampleTrace, sampleTraces, writeShard } from './sample-shards.test.support.js';
 import { type TrainOptions, train } from './train.js';
@@ -82,6 +83,15 @@ describe('a run', () => {
       'net.2.bias F32 [1]',
       'net.2.weight F32 [1,16]',
     ]);
+  });
+
+  test('gives the same bytes however little memory it has', async () => {
+    await train(options());
+    // Two windows of a batch each, instead of all rows.
+    await train(options({ configName: 'little', memory: 10 * 32 * 2 * HIDDEN_SIZE }));
+    for (const name of ['scorer.safetensors', 'metrics.json']) {
+      expect(await bytes(name, join(outDir, 'checkpoints/little')), name).toEqual(await bytes(name));
+    }
   });
 
   test('gives the same bytes for the same seed, and others for another', async () => {
@@ -182,6 +192,106 @@ describe('the same command again', () => {
     // Held by this very process, which is alive.
     await expect(train(options())).rejects.toMatchObject({ code: 'RUN_LOCKED', kind: 'retryable' });
     await lock!.release();
+  });
+});
+
+describe('its settings', () => {
+  test('standardised inputs, pairwise loss, dropout and two layers: it learns, resumes, and scores raw rows', async () => {
+    const settings = {
+      standardise: true,
+      loss: 'pairwise',
+      dropout: 0.1,
+      hiddenUnits: '16,8',
+      keep: 'best',
+    } as const;
+    const unbroken = await train(options({ ...settings, configName: 'unbroken' }));
+    expect(unbroken.judgement!.auc_within_question).toBeGreaterThan(0.75);
+    expect(unbroken.config).toMatchObject({ hidden_units: [16, 8], select: 'within_question', pos_weight: 1 });
+
+    const controller = new AbortController();
+    const stopped = train(options({ ...settings, signal: controller.signal, onEpoch: () => controller.abort() }));
+    await expect(stopped).rejects.toThrow(/abort/);
+    const resumed = await train(options(settings));
+    const other = join(outDir, 'checkpoints/unbroken');
+    for (const name of ['scorer.safetensors', 'state.safetensors']) {
+      expect(await bytes(name), name).toEqual(await bytes(name, other));
+    }
+    // What users load takes the mean and the scale into its own weights.
+    expect(resumed.perEpoch[resumed.best.epoch - 1]!.auc).toBeCloseTo(resumed.best.auc, 3);
+    const kept = (await readdir(checkpoints())).filter((name) => name.startsWith('checkpoint_'));
+    expect(kept).toEqual([basename(resumed.checkpoint)]);
+  });
+
+  test('logistic regression, balanced by drawing, on a drawn share of the traces', async () => {
+    const result = await train(options({ hiddenUnits: 0, classBalance: 'sample', maxTraces: 60 }));
+    expect(result.split.train.traces + result.split.validation.traces).toBe(60);
+    expect(result.config).toMatchObject({ hidden_units: [], class_balance: 'sample', max_traces: 60, pos_weight: 1 });
+    const { network } = await readScorer(join(checkpoints(), 'scorer.safetensors'));
+    expect(network).toEqual({ inputSize: HIDDEN_SIZE, hiddenUnits: [] });
+  });
+
+  test('labels from a file, also soft ones, are what it learns', async () => {
+    const labels = join(outDir, 'labels.jsonl');
+    const shard = await openShard(join(shards, 'a.safetensors'));
+    const other = await openShard(join(shards, 'b.safetensors'));
+    const lines = [shard, other].flatMap(({ path, traceIndex, labels: ofShard }) =>
+      Array.from(traceIndex, (index, i) =>
+        JSON.stringify({ shard: basename(path), trace_index: index, label: ofShard[i] === 1 ? 0.2 : 0.9 }),
+      ),
+    );
+    await Promise.all([shard.close(), other.close()]);
+    await writeFile(labels, lines.join('\n'));
+    const result = await train(options({ labels }));
+    // Right and wrong have changed places.
+    expect(result.best.auc).toBeGreaterThan(0.75);
+    const counts = (await train(options({ configName: 'own', epochs: 1 }))).split;
+    const positives = ({ train, validation }: typeof counts): number => train.positives + validation.positives;
+    expect(positives(result.split) + positives(counts)).toBe(480);
+    expect(result.config.labels_fingerprint).toMatch(/^[0-9a-f]{64}$/);
+    await expect(train(options({ labels: undefined }))).rejects.toMatchObject({ code: 'RUN_EXISTS' });
+  });
+
+  test('a folder of its own for validation is not split off, and questions on both sides are told', async () => {
+    const other = await mkdtemp(join(tmpdir(), 'shards-'));
+    const traces = sampleTraces({ questions: 4, tracesPerQuestion: 5, steps: 3, hiddenSize: HIDDEN_SIZE });
+    await writeShard(join(other, 'v.safetensors'), traces, { layers: [1], hiddenSize: HIDDEN_SIZE });
+    const { split, config } = await train(options({ validationDir: other, epochs: 1 }));
+    expect(split).toMatchObject({
+      kind: 'folder',
+      sharedQuestions: 4,
+      train: { traces: 80 },
+      validation: { traces: 20 },
+    });
+    expect(config.validation_fingerprint).toMatch(/^[0-9a-f]{64}$/);
+    const { kind, validation } = JSON.parse(await readFile(join(checkpoints(), 'split.json'), 'utf8'));
+    expect({ kind, shard: validation[0].shard, traces: validation[0].trace_index.length }).toEqual({
+      kind: 'folder',
+      shard: 'v.safetensors',
+      traces: 20,
+    });
+    await rm(other, { recursive: true });
+  });
+
+  test('steps drawn anew in each epoch: it says what it has, and resumes to the same bytes', async () => {
+    const settings = { resampleSteps: true, stepSampleRatio: 0.5 } as const;
+    const { split } = await train(options({ ...settings, configName: 'unbroken' }));
+    expect(split).toMatchObject({ train: { steps: 384 }, validation: { steps: 16 * 3 } });
+    const controller = new AbortController();
+    const stopped = train(options({ ...settings, signal: controller.signal, onEpoch: () => controller.abort() }));
+    await expect(stopped).rejects.toThrow(/abort/);
+    await train(options(settings));
+    expect(await bytes('scorer.safetensors')).toEqual(
+      await bytes('scorer.safetensors', join(outDir, 'checkpoints/unbroken')),
+    );
+  });
+
+  test('a pairwise loss needs a question with right and wrong steps', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'shards-'));
+    const states = new Map([[1, [new Float32Array(HIDDEN_SIZE)]]]);
+    const traces = ['a', 'b', 'c', 'd', 'e'].map((question, i) => ({ question, isCorrect: i % 2 === 0, states }));
+    await writeShard(join(folder, 'a.safetensors'), traces, { layers: [1], hiddenSize: HIDDEN_SIZE });
+    await expect(train(options({ trainDir: folder, loss: 'pairwise' }))).rejects.toMatchObject({ code: 'NO_PAIRS' });
+    await rm(folder, { recursive: true });
   });
 });
 

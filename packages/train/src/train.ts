@@ -1,17 +1,21 @@
 import { join } from 'node:path';
 import { type OnProgress, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, resolveDevice } from '@scorer/core/onnx';
+import type { Device } from '@scorer/core/onnx';
 import type { ScorerConfig } from '@scorer/core/schema';
 import type { z } from 'zod';
 import { networkOf, openRunFolder, type RunFolder } from './checkpoint.js';
 import { scorerConfig } from './config.js';
-import { orderedRows, trainingBatches } from './data/batches.js';
-import { openTrainingData, type TrainingData } from './data/training-data.js';
-import { createEngine, type Engine, type EngineName, initialState, resolveEngine } from './engine/engine.js';
+import { epochBatches } from './data/epoch-batches.js';
+import { standardScale } from './data/standardise.js';
+import { openTrainingData, questionsOfSet, type TrainingData } from './data/training-data.js';
+import { createEngine, type Engine, type EngineName, type InputTransform, initialState } from './engine/engine.js';
+import { foldedParameters } from './engine/fold.js';
 import { initialParameters } from './engine/network.js';
+import { resolveEngine, resolveEngineDevice } from './engine/resolve.js';
 import { scoreAll, trainEpoch } from './epoch.js';
-import { classificationMetrics } from './metrics.js';
+import { judge } from './judgement.js';
+import { classificationMetrics, withinQuestionAuc } from './metrics.js';
 import { describeRun, type MetricsFile } from './metrics-file.js';
 import { type TrainSettings, trainOptionsSchema } from './options.js';
 import { type TrainingResult, trainingResult, type ValidationScores } from './result.js';
@@ -36,14 +40,19 @@ export interface TrainHooks {
  * (usage), `LOSS_NOT_FINITE`, `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`
  */
 export async function train(options: TrainOptions): Promise<TrainingResult> {
-  const settings = parseOptions(trainOptionsSchema, options);
+  return trainWith(parseOptions(trainOptionsSchema, options), options);
+}
+
+/** `train` with options that have been checked. */
+export async function trainWith(settings: TrainSettings, hooks: TrainHooks): Promise<TrainingResult> {
   const engine = resolveEngine(settings.engine);
   const data = await openTrainingData(settings);
   try {
     const config = scorerConfig(settings, data);
-    const run = await openRunFolder(join(settings.outDir, 'checkpoints', config.name), config, settings);
+    const folders = runFolders(settings);
+    const run = await openRunFolder(folders.checkpoints, { config, split: data.splitFile }, settings);
     try {
-      return await trainInFolder({ settings, engine, config, data, run, hooks: options });
+      return await trainInFolder({ settings, engine, config, data, run, plotsFolder: folders.plots, hooks });
     } finally {
       await run.close();
     }
@@ -52,29 +61,44 @@ export async function train(options: TrainOptions): Promise<TrainingResult> {
   }
 }
 
+/** Where a run writes. */
+export function runFolders({ outDir, configName, part = '' }: Pick<TrainSettings, 'outDir' | 'configName' | 'part'>): {
+  checkpoints: string;
+  plots: string;
+} {
+  return { checkpoints: join(outDir, 'checkpoints', configName, part), plots: join(outDir, 'plots', configName, part) };
+}
+
 interface Training {
   readonly settings: TrainSettings;
   readonly engine: EngineName;
   readonly config: ScorerConfig;
   readonly data: TrainingData;
   readonly run: RunFolder;
+  readonly plotsFolder: string;
   readonly hooks: TrainHooks;
 }
 
 async function trainInFolder(training: Training): Promise<TrainingResult> {
-  const { settings, config, data, run, hooks } = training;
-  const plotsFolder = join(settings.outDir, 'plots', config.name);
+  const { settings, config, data, run, plotsFolder, hooks } = training;
   const summarise = (metrics: MetricsFile): TrainingResult =>
     trainingResult({ config, metrics, checkpointFolder: run.path, plotsFolder, repeated: run.finished !== undefined });
   if (run.finished) return summarise(run.finished);
 
-  const device = await resolveDevice(settings.device);
+  const device = await resolveEngineDevice(training.engine, settings.device);
   const history = await trainEpochs(training, device);
   const validation = await validateKept(training, device);
 
   const { scores, labels } = validation;
-  const metrics = { ...describeRun(history, data), ...classificationMetrics(scores, labels), finished: true };
+  const metrics = {
+    ...describeRun(history, data, settings.select),
+    ...classificationMetrics(scores, labels),
+    judgement: await judge(validation, data),
+    finished: true,
+  };
   const result = summarise(metrics);
+  // The plots take memory of their own.
+  await data.close();
   await plot(result, validation, hooks);
   // Last of all: from here on the run counts as finished.
   await run.finish(metrics);
@@ -83,25 +107,31 @@ async function trainInFolder(training: Training): Promise<TrainingResult> {
 
 /** The epochs that are left of the run. Returns all of them. */
 async function trainEpochs(training: Training, device: Device): Promise<readonly Epoch[]> {
-  const { settings, data, run, hooks } = training;
+  const { settings, config, data, run, hooks } = training;
+  const { train, validation } = data;
   const history = [...run.history];
   if (isDone(history, settings)) return history;
 
-  const batches = trainingBatches(data.source, data.train, settings);
-  const validationRows = orderedRows(data.source, data.validation);
-  const count = data.validation.rows.length;
-  const progress = trackRows(hooks, (settings.epochs - history.length) * data.train.rows.length);
-  const engine = await startEngine(training, device);
+  const batches = epochBatches(data, settings);
+  const scale = config.standardise
+    ? await standardScale(train.rows.inOrder(), train.rows.width, hooks.signal)
+    : undefined;
+  const questions = questionsOfSet(validation);
+  const progress = trackRows(hooks, (settings.epochs - history.length) * batches.rowsPerEpoch);
+  const engine = await startEngine(training, { device, scale });
   try {
     while (!isDone(history, settings)) {
       const epoch = history.length + 1;
       const loss = await trainEpoch(engine, batches.epoch(epoch), { signal: hooks.signal, onRows: progress.add });
       if (!Number.isFinite(loss)) throw lossNotFinite(loss, epoch);
 
-      const logits = await scoreAll(engine.predict, validationRows(), { count, signal: hooks.signal });
-      const result = { loss, ...classificationMetrics(probabilities(logits), data.validation.labels) };
+      const rows = { count: validation.rows.count, signal: hooks.signal };
+      const logits = await scoreAll(engine.predict, validation.rows.inOrder(), rows);
+      const result = { loss, ...validationMetrics(probabilities(logits), validation.set.labels, questions) };
       history.push(result);
-      await run.save(history, await engine.state(), describeRun(history, data));
+      const state = await engine.state();
+      const weights = foldedParameters(networkOf(config), state.weights, scale);
+      await run.save({ history, state, weights, metrics: describeRun(history, data, settings.select) });
       hooks.onEpoch?.(epoch, result);
     }
   } finally {
@@ -111,29 +141,46 @@ async function trainEpochs(training: Training, device: Device): Promise<readonly
   return history;
 }
 
-async function startEngine({ settings, engine, config, data, run }: Training, device: Device): Promise<Engine> {
+function validationMetrics(scores: Float32Array, labels: Uint8Array, questions: Uint32Array): Omit<Epoch, 'loss'> {
+  const { value } = withinQuestionAuc(scores, labels, questions);
+  return { ...classificationMetrics(scores, labels), auc_within_question: value };
+}
+
+async function startEngine(
+  { settings, engine, config, data, run, hooks }: Training,
+  { device, scale }: { device: Device; scale: InputTransform | undefined },
+): Promise<Engine> {
   const network = networkOf(config);
-  const { lr: learningRate, weightDecay } = settings;
+  const { lr: learningRate, weightDecay, dropout, seed, threads } = settings;
   const options = {
     network,
     rowType: data.source.rowType,
     adam: { learningRate, weightDecay, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    positiveWeight: config.pos_weight,
+    loss:
+      config.loss === 'pairwise'
+        ? ({ kind: 'pairwise' } as const)
+        : ({ kind: 'bce', positiveWeight: config.pos_weight } as const),
+    dropout,
+    seed,
+    inputTransform: scale,
     device,
-    threads: settings.threads,
+    threads,
+    onWarning: hooks.onWarning,
   };
-  const state = run.state ?? initialState(initialParameters(network, settings.seed));
+  const state = run.state ?? initialState(initialParameters(network, seed));
   return createEngine(engine, options, state);
 }
 
 /** The scores of the kept weights on the validation steps, by way of the file that users will load. */
-async function validateKept({ settings, data, run, hooks }: Training, device: Device): Promise<ValidationScores> {
-  const { source, validation } = data;
-  const scorer = await loadScorer(run.path, { device, threads: settings.threads });
+async function validateKept(
+  { settings, engine, data, run, hooks }: Training,
+  device: Device,
+): Promise<ValidationScores> {
+  const { rows, set } = data.validation;
+  const scorer = await loadScorer(run.path, { engine, device, threads: settings.threads });
   try {
-    const options = { count: validation.rows.length, signal: hooks.signal };
-    const scores = await scoreAll(scorer.score, orderedRows(source, validation)(), options);
-    return { scores, labels: validation.labels };
+    const scores = await scoreAll(scorer.score, rows.inOrder(), { count: rows.count, signal: hooks.signal });
+    return { scores, labels: set.labels };
   } finally {
     await scorer.close();
   }

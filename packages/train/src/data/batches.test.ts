@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { BatchRun, FeatureRows } from '../engine/engine.js';
-import { orderedRows, trainingBatches } from './batches.js';
-import type { FeatureSource } from './features.js';
+import { rowsOfSet, trainingBatches } from './batches.js';
+import { type FeatureSource, rowSlice, sharedRows } from './features.js';
+import { type MemoryPlan, planMemory } from './memory.js';
+import { shuffledOrder } from './order.js';
 import type { StepSet } from './split.js';
 
 /** A source whose row r is [r, −r], and which remembers what was read of it. */
@@ -13,20 +15,19 @@ function countingSource(): FeatureSource & { reads: number[][] } {
     rowType: 'float32',
     rowBytes: 8,
     reads,
-    async read(rows) {
+    async read(rows, into) {
       reads.push([...rows]);
-      const data = Float32Array.from({ length: rows.length * 2 }, (_, i) => (i % 2 ? -1 : 1) * rows[i >> 1]!);
-      return { type: 'float32', count: rows.length, data };
+      const target = rowSlice(into ?? sharedRows('float32', rows.length, 2), 2, 0, rows.length);
+      for (const [i, row] of rows.entries()) target.data.set([row, -row], 2 * i);
+      return target;
     },
   };
 }
 
 /** Rows 100, 103, 106, …; every third one is right. */
 function sampleSet(size: number): StepSet {
-  return {
-    rows: Uint32Array.from({ length: size }, (_, i) => 100 + 3 * i),
-    labels: Uint8Array.from({ length: size }, (_, i) => Number(i % 3 === 0)),
-  };
+  const labels = Uint8Array.from({ length: size }, (_, i) => Number(i % 3 === 0));
+  return { rows: Uint32Array.from({ length: size }, (_, i) => 100 + 3 * i), labels, targets: labels };
 }
 
 async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
@@ -38,15 +39,26 @@ async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
 const rowsOf = (rows: FeatureRows): number[] => [...rows.data].filter((_, i) => i % 2 === 0);
 const orderOf = (runs: BatchRun[]): number[] => runs.flatMap(({ rows }) => rowsOf(rows));
 
-/** One chunk holds them all; or five chunks of 200 rows and a rest of 10. */
-const MEMORY = { 'a set that fits': undefined, 'a set larger than memory': 1600 } as const;
+/** Room for all rows; or for two windows of 104 of them, of the 200 that make a chunk. */
+const PLANS: Record<string, MemoryPlan> = {
+  'kept in memory': { isResident: true, windowRows: 400, runRows: 64, partRows: 8 },
+  'read in windows': { isResident: false, windowRows: 104, runRows: 64, partRows: 8 },
+};
 
-describe.each(Object.entries(MEMORY))('the training batches of %s', (_, chunkBytes) => {
-  const options = { batchSize: 8, seed: 0, ...(chunkBytes !== undefined && { chunkBytes }) };
+function batchesOf(source: FeatureSource, set: StepSet, memory: MemoryPlan, seed = 0) {
+  const choice = { batchSize: 8, seed, rowBytes: source.rowBytes, chunkBytes: 1600 };
+  return trainingBatches(rowsOfSet(source, set, memory), set, {
+    order: shuffledOrder(set, choice),
+    batchSize: 8,
+    memory,
+  });
+}
+
+describe.each(Object.entries(PLANS))('training batches of rows that are %s', (_, memory) => {
   const set = sampleSet(1010);
 
   test('hold every row once an epoch, with its own label, in whole batches but for the last one', async () => {
-    const runs = await collect(trainingBatches(countingSource(), set, options).epoch(1));
+    const runs = await collect(batchesOf(countingSource(), set, memory).epoch(1));
     expect(orderOf(runs).sort((a, b) => a - b)).toEqual([...set.rows]);
     for (const { rows, labels } of runs) {
       expect([...labels]).toEqual(rowsOf(rows).map((row) => Number(((row - 100) / 3) % 3 === 0)));
@@ -57,48 +69,100 @@ describe.each(Object.entries(MEMORY))('the training batches of %s', (_, chunkByt
 
   test('come in an order that the seed and the epoch decide', async () => {
     const order = async (seed: number, epoch: number): Promise<number[]> =>
-      orderOf(await collect(trainingBatches(countingSource(), set, { ...options, seed }).epoch(epoch)));
-    const first = await order(0, 1);
-    expect(await order(0, 1)).toEqual(first);
-    expect(await order(0, 2)).not.toEqual(first);
-    expect(await order(1, 1)).not.toEqual(first);
+      orderOf(await collect(batchesOf(countingSource(), set, memory, seed).epoch(epoch)));
+    expect(await order(0, 1)).toEqual(await order(0, 1));
+    expect(await order(0, 2)).not.toEqual(await order(0, 1));
+    expect(await order(1, 1)).not.toEqual(await order(0, 1));
   });
 
-  test('are well mixed: a batch is no more of one piece than a random one', async () => {
-    const order = orderOf(await collect(trainingBatches(countingSource(), set, options).epoch(1)));
-    const places = order.map((row) => (row - 100) / 3);
-    // Neighbours in the order: for a random permutation their mean distance is (n + 1) / 3, ± about n / (5 √n).
-    const distances = places.slice(1).map((place, i) => Math.abs(place - places[i]!));
-    const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
-    expect(Math.abs(mean - 1011 / 3)).toBeLessThan(4 * (1010 / 5 / Math.sqrt(1010)));
-    // And no drift from the front of the set to its back.
-    const firstHalf = places.slice(0, 505).reduce((sum, place) => sum + place, 0) / 505;
-    expect(Math.abs(firstHalf - 1009 / 2)).toBeLessThan(4 * (1010 / Math.sqrt(12 * 2 * 505)));
+  test('are memory of their own, which the engine may take away', async () => {
+    for await (const { rows } of batchesOf(countingSource(), set, memory).epoch(1)) {
+      structuredClone(rows.data, { transfer: [rows.data.buffer as ArrayBuffer] });
+    }
+  });
+
+  test('in order, rows come in their own, as often as asked', async () => {
+    const rows = rowsOfSet(countingSource(), set, memory);
+    for (let pass = 0; pass < 2; pass++) {
+      const parts: number[][] = [];
+      for await (const part of rows.inOrder()) parts.push(rowsOf(part));
+      // The same parts whatever the memory, because scores can depend on the rows beside.
+      expect(parts.map(({ length }) => length)).toEqual([...Array(126).fill(8), 2]);
+      expect(parts.flat()).toEqual([...set.rows]);
+    }
   });
 });
 
-test('a set that fits is read once for all epochs', async () => {
-  const source = countingSource();
-  const batches = trainingBatches(source, sampleSet(1000), { batchSize: 8, seed: 0 });
-  for (const epoch of [1, 2, 3]) await collect(batches.epoch(epoch));
-  expect(source.reads).toHaveLength(1);
-});
-
-test('of a larger set no more than two chunks are read ahead of use, each in ascending order', async () => {
-  const source = countingSource();
-  const runs = trainingBatches(source, sampleSet(1010), { batchSize: 8, seed: 0, chunkBytes: 1600 }).epoch(1);
-  await runs.next();
-  expect(source.reads.map((rows) => rows.length)).toEqual([200, 200]);
-  for (const rows of source.reads) expect(rows).toEqual(rows.toSorted((a, b) => a - b));
-  await runs.return(undefined);
-});
-
-test('ordered rows come in their own order, chunk by chunk, as often as asked', async () => {
-  const set = sampleSet(450);
-  const rows = orderedRows(countingSource(), set, { chunkBytes: 1600 });
-  for (let pass = 0; pass < 2; pass++) {
-    const parts = await collect(rows());
-    expect(parts.map(({ count }) => count)).toEqual([200, 200, 50]);
-    expect(parts.flatMap(rowsOf)).toEqual([...set.rows]);
+test('the order of the rows does not depend on the memory that there is', async () => {
+  const set = sampleSet(1010);
+  const orders: number[][] = [];
+  for (const windowRows of [8, 104, 10_000]) {
+    for (const isResident of [true, false]) {
+      const memory = { isResident, windowRows, runRows: Math.min(64, windowRows), partRows: 8 };
+      orders.push(orderOf(await collect(batchesOf(countingSource(), set, memory).epoch(3))));
+    }
   }
+  for (const order of orders) expect(order).toEqual(orders[0]);
+});
+
+test('rows that are kept are read once for all epochs', async () => {
+  const source = countingSource();
+  const batches = batchesOf(source, sampleSet(1000), PLANS['kept in memory']!);
+  for (const epoch of [1, 2, 3]) await collect(batches.epoch(epoch));
+  expect(source.reads.flat()).toEqual([...sampleSet(1000).rows]);
+});
+
+test('of other rows no more than two windows are read ahead of use, and two rooms serve for all', async () => {
+  const source = countingSource();
+  const set = sampleSet(1010);
+  const memory = PLANS['read in windows']!;
+  const spares: FeatureRows[] = [];
+  const rows = rowsOfSet(source, set, memory, spares);
+  const parts = rows.at([set.rows.map((_, i) => i)]);
+  await parts.next();
+  expect(source.reads.map((read) => read.length)).toEqual([104, 104]);
+  await collect(parts);
+  expect(spares).toHaveLength(2);
+  expect(spares.every(({ count }) => count === 104)).toBe(true);
+});
+
+test('each group number is that of its row', async () => {
+  const set = sampleSet(50);
+  const memory = PLANS['kept in memory']!;
+  const order = shuffledOrder(set, { batchSize: 8, seed: 0, rowBytes: 8 });
+  const questions = set.rows.map((row) => row % 7);
+  const batches = trainingBatches(rowsOfSet(countingSource(), set, memory), set, {
+    order,
+    batchSize: 8,
+    memory,
+    questions,
+  });
+  for (const { rows, groups } of await collect(batches.epoch(1))) {
+    expect([...groups!]).toEqual(rowsOf(rows).map((row) => row % 7));
+  }
+});
+
+describe('the memory for hidden states', () => {
+  const data = { rowBytes: 8192, batchSize: 128 };
+
+  test('keeps all rows where they fit beside what the engine is given', () => {
+    expect(planMemory({ ...data, memoryBytes: 1e9, rows: 110_000 }).isResident).toBe(true);
+    expect(planMemory({ ...data, memoryBytes: 1e9, rows: 120_000 }).isResident).toBe(false);
+  });
+
+  test.each([1.1e7, 2e7, 1e8, 1e9, 1e11])(
+    'of %d bytes is divided in whole batches, of which windows and runs take no more than half',
+    (memoryBytes) => {
+      const { windowRows, runRows } = planMemory({ ...data, memoryBytes, rows: 1e9 });
+      expect((2 * windowRows + runRows) * data.rowBytes).toBeLessThanOrEqual(memoryBytes / 2);
+      expect([windowRows % 128, runRows % 128]).toEqual([0, 0]);
+      expect(Math.min(windowRows, runRows)).toBeGreaterThanOrEqual(128);
+    },
+  );
+
+  test('that takes less than a few batches is refused', () => {
+    expect(() => planMemory({ ...data, memoryBytes: 5e6, rows: 1000 })).toThrow(
+      expect.objectContaining({ code: 'MEMORY_TOO_SMALL', kind: 'usage' }),
+    );
+  });
 });

@@ -1,150 +1,192 @@
-import { permutation, type RandomStream, randomStream } from '@scorer/core/random';
 import type { BatchRun, FeatureRows } from '../engine/engine.js';
-import { emptyRows, type FeatureSource } from './features.js';
+import { type FeatureSource, rowSlice, sharedRows } from './features.js';
+import type { MemoryPlan } from './memory.js';
+import type { TrainingOrder } from './order.js';
 import type { StepSet } from './split.js';
 
-/**
- * Rows come into memory in chunks of this size, two at a time: one is trained on while the next one is read. A set of
- * one chunk is read once and stays. The order of the rows depends on this number, but not on the memory of a machine.
- */
-const CHUNK_BYTES = 64 * 1024 ** 2;
+/** The rows of a set, kept in memory or read when they are used. */
+export interface SetRows {
+  readonly count: number;
+  readonly width: number;
+  /** All rows in their own order, part by part, as often as one likes. A part is valid until the next one. */
+  inOrder(): AsyncGenerator<FeatureRows>;
+  /** Rows at the positions that come, part by part. `copy` gives some of a part in memory of their own. */
+  at(parts: Iterable<Uint32Array>): AsyncGenerator<PartOfRows>;
+  /** Gives up the memory; the rows are read again when they are next asked for. */
+  release(): void;
+}
+
+interface PartOfRows {
+  /** Positions in the set. */
+  readonly positions: Uint32Array;
+  /** The rows at positions[from … to]. */
+  copy(from: number, to: number): FeatureRows;
+}
 
 /**
- * A chunk of a larger set is put together from this many blocks of neighbouring rows, drawn from the whole set: blocks
- * because single rows read ten times slower, many because the steps of one trace, which stand side by side, share
- * their label.
+ * The rows of a set, read by `source`; nothing is read before it is asked for.
+ * @param spares memory to read to, for sets that are used one after the other
  */
-const BLOCKS_PER_CHUNK = 512;
+export function rowsOfSet(
+  source: FeatureSource,
+  { rows }: StepSet,
+  memory: MemoryPlan,
+  spares: FeatureRows[] = [],
+): SetRows {
+  const { width } = source;
+  const rowsAt = (positions: Uint32Array): Uint32Array => positions.map((position) => rows[position]!);
+  const readWindow = async (positions: Uint32Array): Promise<Window> => {
+    const room = spares.pop() ?? sharedRows(source.rowType, memory.windowRows, width);
+    return { positions, room, rows: await source.read(rowsAt(positions), room) };
+  };
+  const windows = (parts: Iterable<Uint32Array>): AsyncGenerator<Window> =>
+    oneAhead(piecesOf(parts, memory.windowRows), readWindow, ({ room }) => spares.push(room));
 
-/** What one call of the engine takes: enough for its overhead to vanish, little enough to copy and to stop soon. */
-const RUN_BYTES = 16 * 1024 ** 2;
-const MAX_BATCHES_PER_RUN = 64;
+  let kept: Promise<FeatureRows> | undefined;
+  const keepAll = async (): Promise<FeatureRows> => {
+    const all = sharedRows(source.rowType, rows.length, width);
+    for (const { from, to } of spans(rows.length, memory.windowRows)) {
+      await source.read(rows.subarray(from, to), rowSlice(all, width, from, to));
+    }
+    return all;
+  };
+  const all = (): Promise<FeatureRows> => {
+    kept ??= keepAll();
+    return kept;
+  };
+
+  return {
+    count: rows.length,
+    width,
+    async *inOrder() {
+      if (memory.isResident) {
+        const resident = await all();
+        for (const { from, to } of spans(rows.length, memory.partRows)) yield rowSlice(resident, width, from, to);
+        return;
+      }
+      for await (const { rows: window } of windows([ascending(rows.length)])) {
+        for (const { from, to } of spans(window.count, memory.partRows)) yield rowSlice(window, width, from, to);
+      }
+    },
+    async *at(parts) {
+      if (memory.isResident) {
+        const resident = await all();
+        for (const positions of parts) {
+          yield { positions, copy: (from, to) => gatherRows(resident, width, positions.subarray(from, to)) };
+        }
+        return;
+      }
+      for await (const { positions, rows: window } of windows(parts)) {
+        yield { positions, copy: (from, to) => ownCopy(rowSlice(window, width, from, to)) };
+      }
+    },
+    release() {
+      kept = undefined;
+      spares.length = 0;
+    },
+  };
+}
 
 export interface TrainingBatches {
   /**
-   * All rows once, in an order that seed and epoch decide, as runs of batches. The last batch may be short.
+   * One epoch's rows as runs of batches. The last batch may be short.
    * @param epoch from 1
    */
   epoch(epoch: number): AsyncGenerator<BatchRun>;
+  readonly rowsPerEpoch: number;
 }
 
+/** @param questions [rows of the set]: handed on as the groups of a run, where the loss compares rows of a question */
 export function trainingBatches(
-  source: FeatureSource,
-  set: StepSet,
-  { batchSize, seed, chunkBytes = CHUNK_BYTES }: { batchSize: number; seed: number; chunkBytes?: number },
+  rows: SetRows,
+  { targets }: StepSet,
+  {
+    order,
+    batchSize,
+    memory,
+    questions,
+  }: { order: TrainingOrder; batchSize: number; memory: MemoryPlan; questions?: Uint32Array | undefined },
 ): TrainingBatches {
-  const batchBytes = batchSize * source.rowBytes;
-  // Whole batches, so that only the last one of an epoch is short.
-  const chunkRows = batchSize * Math.max(1, Math.floor(chunkBytes / batchBytes));
-  const load = chunkLoader(source, set, chunkRows);
-  const runRows = batchSize * Math.min(MAX_BATCHES_PER_RUN, Math.max(1, Math.floor(RUN_BYTES / batchBytes)));
-
   return {
+    rowsPerEpoch: order.rowsPerEpoch,
     async *epoch(epoch) {
-      const random = randomStream(seed, `shuffle epoch ${epoch}`);
-      const chunks = shuffledChunks(set.rows.length, chunkRows, random);
-      for await (const { members, order, rows } of oneAhead(chunks, load)) {
-        const wholeRows = order.length - (order.length % batchSize);
-        for (let from = 0; from < wholeRows; from += runRows) {
-          yield run(order.subarray(from, Math.min(from + runRows, wholeRows)), members, rows, batchSize);
+      for await (const part of rows.at(order.epoch(epoch))) {
+        const whole = part.positions.length - (part.positions.length % batchSize);
+        for (let from = 0; from < whole; from += memory.runRows) {
+          yield run(part, from, Math.min(from + memory.runRows, whole), batchSize);
         }
-        const rest = order.subarray(wholeRows);
-        if (rest.length > 0) yield run(rest, members, rows, rest.length);
+        const rest = part.positions.length - whole;
+        if (rest > 0) yield run(part, whole, part.positions.length, rest);
       }
     },
   };
 
-  function run(order: Uint32Array, members: Uint32Array, rows: FeatureRows, size: number): BatchRun {
-    const labels = Float32Array.from(order, (slot) => set.labels[members[slot]!]!);
-    return { batchSize: size, rows: gatherRows(rows, source.width, order), labels };
+  function run(part: PartOfRows, from: number, to: number, size: number): BatchRun {
+    const positions = part.positions.subarray(from, to);
+    return {
+      batchSize: size,
+      rows: part.copy(from, to),
+      labels: Float32Array.from(positions, (position) => targets[position]!),
+      ...(questions && { groups: Int32Array.from(positions, (position) => questions[position]!) }),
+    };
   }
 }
 
-/** All rows of a set in their own order, chunk by chunk, as often as one likes. A chunk is valid until the next one. */
-export function orderedRows(
-  source: FeatureSource,
-  set: StepSet,
-  { chunkBytes = CHUNK_BYTES }: { chunkBytes?: number } = {},
-): () => AsyncGenerator<FeatureRows> {
-  const chunkRows = Math.max(1, Math.floor(chunkBytes / source.rowBytes));
-  const load = chunkLoader(source, set, chunkRows);
-  return async function* () {
-    for await (const { rows } of oneAhead(orderedChunks(set.rows.length, chunkRows), load)) yield rows;
-  };
+interface Window {
+  readonly positions: Uint32Array;
+  readonly rows: FeatureRows;
+  /** The memory that the rows lie in, which the next window can have. */
+  readonly room: FeatureRows;
 }
 
-/** Part of a set: `members` [n] are positions in the set, ascending; `order` [n] is the order of use, into members. */
-interface Chunk {
-  readonly members: Uint32Array;
-  readonly order: Uint32Array;
-}
-
-function* orderedChunks(size: number, chunkRows: number): Generator<Chunk> {
-  for (let from = 0; from < size; from += chunkRows) {
-    const count = Math.min(chunkRows, size - from);
-    const order = Uint32Array.from({ length: count }, (_, i) => i);
-    yield { members: order.map((i) => from + i), order };
+/** The parts, those that are too long in pieces. */
+function* piecesOf(parts: Iterable<Uint32Array>, size: number): Generator<Uint32Array> {
+  for (const part of parts) {
+    for (const { from, to } of spans(part.length, size)) yield part.subarray(from, to);
   }
 }
 
-/** Blocks in random order, cut into chunks, each chunk's rows in random order. One chunk: a plain permutation. */
-function* shuffledChunks(size: number, chunkRows: number, random: RandomStream): Generator<Chunk> {
-  const blockRows = Math.max(1, Math.floor(chunkRows / BLOCKS_PER_CHUNK));
-  const blocks = permutation(Math.ceil(size / blockRows), random);
-  let members = new Uint32Array(Math.min(chunkRows, size));
-  let count = 0;
-  let remaining = size;
-  for (const block of blocks) {
-    const end = Math.min((block + 1) * blockRows, size);
-    for (let position = block * blockRows; position < end; position++) {
-      members[count++] = position;
-      if (count < members.length) continue;
-      yield { members: members.sort(), order: permutation(count, random) };
-      remaining -= count;
-      members = new Uint32Array(Math.min(chunkRows, remaining));
-      count = 0;
-    }
-  }
+function* spans(length: number, size: number): Generator<{ from: number; to: number }> {
+  for (let from = 0; from < length; from += size) yield { from, to: Math.min(from + size, length) };
 }
 
-type LoadedChunk = Chunk & { rows: FeatureRows };
-
-/** Reads chunks; a set that is one chunk is read once. */
-function chunkLoader(source: FeatureSource, set: StepSet, chunkRows: number) {
-  let resident: Promise<FeatureRows> | undefined;
-  return async (chunk: Chunk, spare?: LoadedChunk): Promise<LoadedChunk> => {
-    const isWholeSet = set.rows.length <= chunkRows;
-    const wanted = (): Uint32Array => chunk.members.map((position) => set.rows[position]!);
-    const reading = resident ?? source.read(wanted(), isWholeSet ? undefined : spare?.rows);
-    if (isWholeSet) resident = reading;
-    return { ...chunk, rows: await reading };
-  };
-}
-
-/** Loads each item while the one before it is in use; `spare` is one whose use is over. */
+/** Loads each item while the one before it is in use, and releases it after that. */
 async function* oneAhead<Item, Loaded>(
   items: Iterable<Item>,
-  load: (item: Item, spare?: Loaded) => Promise<Loaded>,
+  load: (item: Item) => Promise<Loaded>,
+  release: (loaded: Loaded) => void,
 ): AsyncGenerator<Loaded> {
   let ahead: Promise<Loaded> | undefined;
-  let spare: Loaded | undefined;
+  const use = async function* (loading: Promise<Loaded>) {
+    const loaded = await loading;
+    yield loaded;
+    release(loaded);
+  };
   for (const item of items) {
-    const loading = load(item, spare);
+    const loading = load(item);
     // Its failure is thrown when its turn comes.
     loading.catch(() => {});
-    if (ahead) {
-      const loaded = await ahead;
-      yield loaded;
-      spare = loaded;
-    }
+    if (ahead) yield* use(ahead);
     ahead = loading;
   }
-  if (ahead) yield await ahead;
+  if (ahead) yield* use(ahead);
+}
+
+function ascending(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => i);
+}
+
+function ownCopy(rows: FeatureRows): FeatureRows {
+  return rows.type === 'float16' ? { ...rows, data: rows.data.slice() } : { ...rows, data: rows.data.slice() };
 }
 
 function gatherRows(rows: FeatureRows, width: number, order: Uint32Array): FeatureRows {
-  const gathered = emptyRows(rows.type, order.length, width);
-  for (let i = 0; i < order.length; i++) {
+  const count = order.length;
+  const gathered: FeatureRows =
+    rows.type === 'float16'
+      ? { type: rows.type, count, data: new Uint16Array(count * width) }
+      : { type: rows.type, count, data: new Float32Array(count * width) };
+  for (let i = 0; i < count; i++) {
     const from = order[i]! * width;
     gathered.data.set(rows.data.subarray(from, from + width), i * width);
   }

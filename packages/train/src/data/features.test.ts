@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { f16ToF32 } from '@scorer/core/safetensors';
 import type { Storage } from '@scorer/core/schema';
-import { openShardFolder, type ShardFolder } from '@scorer/core/shards';
+import { openShardDataset, type ShardDataset } from '@scorer/core/shards';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { FeatureRows } from '../engine/engine.js';
 import { writeShard } from '../sample-shards.test.support.js';
-import { type FeatureChoice, featureSource } from './features.js';
+import { type FeatureChoice, featureSource, sharedRows } from './features.js';
 
 const LAYERS = [0, 3, 5];
 
 let path: string;
-let folder: ShardFolder | undefined;
+let folder: ShardDataset | undefined;
 beforeEach(async () => {
   path = await mkdtemp(join(tmpdir(), 'features-'));
 });
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 /** Row r of layer l is [100·l + r, −(100·l + r) / 2]: two shards, 4 + 3 rows. */
-async function openSample(storage: Storage = 'F16'): Promise<ShardFolder> {
+async function openSample(storage: Storage = 'F16'): Promise<ShardDataset> {
   const trace = (first: number, steps: number) => {
     const rows = (layer: number): Float32Array[] =>
       Array.from({ length: steps }, (_, i) => {
@@ -35,7 +35,7 @@ async function openSample(storage: Storage = 'F16'): Promise<ShardFolder> {
   const options = { layers: LAYERS, hiddenSize: 2, storage };
   await writeShard(join(path, 'a.safetensors'), [trace(0, 1), trace(1, 3)], options);
   await writeShard(join(path, 'b.safetensors'), [trace(4, 3)], options);
-  folder = await openShardFolder(path);
+  folder = await openShardDataset(path);
   return folder;
 }
 
@@ -75,6 +75,14 @@ describe('features of rows in several shards', () => {
     path = await mkdtemp(join(tmpdir(), 'features-'));
     // (0 + 300 + 500) / 3, rounded to half precision as numpy does.
     expect(await read({ feature: 'layer_mean' }, [0])).toEqual([266.75, -133.375]);
+  });
+
+  test('rows come in the order asked for, also several times, into memory that is given', async () => {
+    const source = featureSource(await openSample(), { feature: 'concat' });
+    const room = sharedRows('float16', 5, 6);
+    const rows = await source.read(Uint32Array.of(6, 0, 6), room);
+    expect(numbers(rows)).toEqual([6, 0, 6].flatMap((r) => [0, 300, 500].flatMap((l) => [l + r, -(l + r) / 2])));
+    expect(rows.data.buffer).toBe(room.data.buffer);
   });
 
   test.each<Storage>(['BF16', 'F32'])('%s comes as float32', async (storage) => {

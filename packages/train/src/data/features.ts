@@ -1,7 +1,7 @@
 import { ScorerError } from '@scorer/core/errors';
 import { bf16ToF32, f16ToF32, f32ToF16 } from '@scorer/core/safetensors';
 import type { Feature, Storage } from '@scorer/core/schema';
-import type { ShardFolder } from '@scorer/core/shards';
+import type { ShardDataset, SharedBytes } from '@scorer/core/shards';
 import type { FeatureRows } from '../engine/engine.js';
 
 /** What a scorer reads of a step's hidden states. */
@@ -22,40 +22,42 @@ export interface FeatureSource {
   /** float16 where the shards are, else float32. */
   readonly rowType: FeatureRows['type'];
   readonly rowBytes: number;
-  /** Reads rows of the folder, given ascending; into the memory of `spare` where that is large enough. */
-  read(rows: Uint32Array, spare?: FeatureRows): Promise<FeatureRows>;
+  /** Reads rows of the folder, in the order given; to the start of `into` where that is shared and large enough. */
+  read(rows: Uint32Array, into?: FeatureRows): Promise<FeatureRows>;
 }
 
-/** Rows that lie side by side are read in one go up to this size: large enough for a disk, small beside a chunk. */
-const MAX_READ_BYTES = 1024 ** 2;
+/** Layers that are put together pass through buffers of this size: large enough for a disk, small beside the rows. */
+const PART_BYTES = 4 * 1024 ** 2;
 
 /**
  * @throws ScorerError `LAYER_NOT_KEPT`, `BAD_OPTION` (usage)
  */
-export function featureSource(folder: ShardFolder, choice: FeatureChoice): FeatureSource {
-  const layers = chooseLayers(folder.layers, choice);
-  const { hiddenSize, storage } = folder;
+export function featureSource(dataset: ShardDataset, choice: FeatureChoice): FeatureSource {
+  const layers = chooseLayers(dataset.layers, choice);
+  const { hiddenSize, storage } = dataset;
   const width = choice.feature === 'concat' ? layers.length * hiddenSize : hiddenSize;
   const rowType = storage === 'F16' ? 'float16' : 'float32';
-  const rowBytes = width * (rowType === 'float16' ? 2 : 4);
   const storedRowBytes = hiddenSize * (storage === 'F32' ? 4 : 2);
-  const maxRows = Math.max(1, Math.floor(MAX_READ_BYTES / storedRowBytes));
+  const partRows = Math.max(1, Math.floor(PART_BYTES / (storedRowBytes * layers.length)));
   const combine = choice.feature === 'layer_mean' ? meanOfLayers : sideBySide;
+  const isStoredAsIs = layers.length === 1 && storage !== 'BF16';
 
   return {
     layers,
     width,
     rowType,
-    rowBytes,
-    async read(rows, spare) {
-      const result = emptyRows(rowType, rows.length, width, spare);
-      for (const { at, first, count } of adjacentRuns(rows, maxRows)) {
-        const target = result.data.subarray(at * width, (at + count) * width);
-        if (layers.length === 1 && storage !== 'BF16') {
-          await folder.readRows(layers[0]!, first, first + count, bytesOf(target));
-          continue;
-        }
-        const states = await Promise.all(layers.map((layer) => folder.readRows(layer, first, first + count)));
+    rowBytes: width * (rowType === 'float16' ? 2 : 4),
+    async read(rows, into) {
+      const result = startOf(into, rows.length, width) ?? sharedRows(rowType, rows.length, width);
+      if (isStoredAsIs) {
+        await dataset.gather(layers[0]!, rows, bytesOf(result));
+        return result;
+      }
+      const buffers = layers.map(() => sharedBytes(Math.min(partRows, rows.length) * storedRowBytes));
+      for (let from = 0; from < rows.length; from += partRows) {
+        const part = rows.subarray(from, from + partRows);
+        const states = await Promise.all(layers.map((layer, l) => dataset.gather(layer, part, buffers[l]!)));
+        const target = result.data.subarray(from * width, (from + part.length) * width);
         combine(
           states.map((bytes) => widen(bytes, storage)),
           hiddenSize,
@@ -99,16 +101,6 @@ function notKept(what: string, kept: readonly number[]): ScorerError {
   });
 }
 
-/** Runs of adjacent rows: `rows[at … at + count]` are first, first + 1, … */
-function* adjacentRuns(rows: Uint32Array, maxRows: number) {
-  for (let at = 0; at < rows.length; ) {
-    let count = 1;
-    while (count < maxRows && at + count < rows.length && rows[at + count] === rows[at]! + count) count++;
-    yield { at, first: rows[at]!, count };
-    at += count;
-  }
-}
-
 /** Layers of a row one after the other. float16 in, float16 out: exact. */
 function sideBySide(layers: readonly Float32Array[], hiddenSize: number, target: Uint16Array | Float32Array): void {
   const width = layers.length * hiddenSize;
@@ -131,7 +123,7 @@ function meanOfLayers(layers: readonly Float32Array[], _hiddenSize: number, targ
   store(mean, target);
 }
 
-function widen(bytes: Uint8Array, storage: Storage): Float32Array {
+function widen(bytes: SharedBytes, storage: Storage): Float32Array {
   if (storage === 'F32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
   const wide = new Float32Array(halves.length);
@@ -145,14 +137,30 @@ function store(values: Float32Array, target: Uint16Array | Float32Array): void {
   else target.set(values);
 }
 
-function bytesOf(array: Uint16Array | Float32Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+/** Room for [count, width] that reading threads see. */
+export function sharedRows(type: FeatureRows['type'], count: number, width: number): FeatureRows {
+  const size = count * width;
+  if (type === 'float16') return { type, count, data: new Uint16Array(new SharedArrayBuffer(2 * size)) };
+  return { type, count, data: new Float32Array(new SharedArrayBuffer(4 * size)) };
 }
 
-/** Room for [count, width], in the memory of `spare` where that is large enough. */
-export function emptyRows(type: FeatureRows['type'], count: number, width: number, spare?: FeatureRows): FeatureRows {
-  const size = count * width;
-  const memory = spare && spare.data.length >= size ? spare.data.subarray(0, size) : undefined;
-  if (type === 'float16') return { type, count, data: memory instanceof Uint16Array ? memory : new Uint16Array(size) };
-  return { type, count, data: memory instanceof Float32Array ? memory : new Float32Array(size) };
+/** The rows `from` ≤ row < `to`, in the same memory. */
+export function rowSlice(rows: FeatureRows, width: number, from: number, to: number): FeatureRows {
+  const count = to - from;
+  return rows.type === 'float16'
+    ? { type: rows.type, count, data: rows.data.subarray(from * width, to * width) }
+    : { type: rows.type, count, data: rows.data.subarray(from * width, to * width) };
+}
+
+function startOf(rows: FeatureRows | undefined, count: number, width: number): FeatureRows | undefined {
+  if (!rows || !(rows.data.buffer instanceof SharedArrayBuffer) || rows.count < count) return undefined;
+  return rowSlice(rows, width, 0, count);
+}
+
+function bytesOf({ data }: FeatureRows): SharedBytes {
+  return new Uint8Array(data.buffer as SharedArrayBuffer, data.byteOffset, data.byteLength);
+}
+
+function sharedBytes(length: number): SharedBytes {
+  return new Uint8Array(new SharedArrayBuffer(length));
 }

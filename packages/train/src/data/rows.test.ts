@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openShardFolder } from '@scorer/core/shards';
+import { openShardDataset } from '@scorer/core/shards';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type SampleTrace, writeShard } from '../sample-shards.test.support.js';
-import { type StepChoice, selectSteps, type TraceSteps } from './rows.js';
+import { type QuestionNumbers, type StepChoice, selectSteps, type TraceSteps } from './rows.js';
 
 let path: string;
 beforeAll(async () => {
@@ -25,12 +25,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(path, { recursive: true }));
 
-async function select(choice: Partial<StepChoice>): Promise<TraceSteps> {
-  const folder = await openShardFolder(path);
+async function select(choice: Partial<StepChoice>, questionNumbers: QuestionNumbers = new Map()): Promise<TraceSteps> {
+  const dataset = await openShardDataset(path);
   try {
-    return await selectSteps(folder, { regions: 'all', stepSampleRatio: 1, seed: 0, ...choice });
+    return await selectSteps(dataset, { regions: 'all', stepSampleRatio: 1, seed: 0, ...choice }, questionNumbers);
   } finally {
-    await folder.close();
+    await dataset.close();
   }
 }
 
@@ -42,9 +42,31 @@ test('all regions: every step, by trace, through the shards in order', async () 
 });
 
 test('equal questions have equal numbers', async () => {
-  const { questions, questionCount } = await select({});
-  expect([...questions]).toEqual([0, 1, 0]);
-  expect(questionCount).toBe(2);
+  expect([...(await select({})).questions]).toEqual([0, 1, 0]);
+});
+
+test('folders can share the numbers of their questions', async () => {
+  const numbers: QuestionNumbers = new Map([['w', 0]]);
+  expect([...(await select({}, numbers)).questions]).toEqual([1, 2, 1]);
+  expect([...numbers]).toEqual([
+    ['w', 0],
+    ['x', 1],
+    ['z', 2],
+  ]);
+});
+
+test('so many traces are drawn at random, and know their place in the folder', async () => {
+  expect([...(await select({})).traces]).toEqual([0, 2, 3]);
+  const drawn = new Set<string>();
+  for (let seed = 0; seed < 20; seed++) {
+    const { traces, offsets, tracesWithoutSteps } = await select({ maxTraces: 2, seed });
+    expect(traces.length + tracesWithoutSteps).toBe(2);
+    expect(offsets.length).toBe(traces.length + 1);
+    drawn.add([...traces].join());
+  }
+  // All pairs of the four traces, of which the second has no step.
+  expect([...drawn].sort()).toEqual(['0', '0,2', '0,3', '2', '2,3', '3']);
+  expect(await select({ maxTraces: 9 })).toEqual(await select({}));
 });
 
 test('reasoning: steps inside the prompt are left out, and traces without steps are counted', async () => {

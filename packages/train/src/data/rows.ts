@@ -1,6 +1,7 @@
 import { randomStream, sampleAscending } from '@scorer/core/random';
 import type { Regions } from '@scorer/core/schema';
-import type { Shard, ShardFolder } from '@scorer/core/shards';
+import type { Shard, ShardDataset } from '@scorer/core/shards';
+import type { TraceLabels } from './labels.js';
 
 /** The steps of a folder that a scorer learns from, by trace. */
 export interface TraceSteps {
@@ -8,11 +9,14 @@ export interface TraceSteps {
   readonly rows: Uint32Array;
   /** [traces + 1]: trace i has the steps offsets[i] … offsets[i + 1]. */
   readonly offsets: Uint32Array;
-  /** [traces]: 1 = the trace ends right. */
+  /** [traces] ascending: number of the trace in the folder. */
+  readonly traces: Uint32Array;
+  /** [traces]: 1 = the trace ends right, or is more right than not. */
   readonly labels: Uint8Array;
+  /** [steps]: what is to be learnt of each step, 0 … 1; undefined where it is the trace's label. */
+  readonly stepTargets?: Float32Array | undefined;
   /** [traces]: number of the trace's question; traces of equal questions have equal numbers. */
   readonly questions: Uint32Array;
-  readonly questionCount: number;
   /** Traces that have no step, left out of all the above. */
   readonly tracesWithoutSteps: number;
 }
@@ -21,56 +25,83 @@ export interface StepChoice {
   readonly regions: Regions;
   /** Of a trace with T steps, max(1, floor(T · ratio)) are drawn without replacement. */
   readonly stepSampleRatio: number;
+  /** So many traces are drawn; all of them where left out. */
+  readonly maxTraces?: number | undefined;
   readonly seed: number;
 }
 
+/** A number for each question's text, counted from 0; several folders can share them. */
+export type QuestionNumbers = Map<string, number>;
+
 const REASONING = 1;
 
-/** Chooses the steps to learn from. Costs 4 bytes of memory a step; hidden states are not read. */
-export async function selectSteps(folder: ShardFolder, choice: StepChoice): Promise<TraceSteps> {
+/**
+ * Chooses the steps to learn from. Costs 4 bytes of memory a step; hidden states are not read.
+ * @param questionNumbers new questions are added to it
+ * @param labels in place of those in the shards
+ */
+export async function selectSteps(
+  dataset: ShardDataset,
+  choice: StepChoice,
+  questionNumbers: QuestionNumbers,
+  labels?: TraceLabels,
+): Promise<TraceSteps> {
+  const isChosen = chosenTraces(dataset.traceCount, choice);
   const random = randomStream(choice.seed, 'sample steps');
-  const rows = new Uint32Array(folder.stepCount);
+  const { numbers, texts } = await dataset.questions();
+  const rows = new Uint32Array(dataset.stepCount);
   const offsets = [0];
-  const labels: number[] = [];
-  const questions: number[] = [];
-  const numberOf = new Map<string, number>();
+  const traces: number[] = [];
 
+  let trace = 0;
   let count = 0;
-  for (const [k, shard] of folder.shards.entries()) {
-    const texts = await shard.text('question');
+  for (const [k, shard] of dataset.shards.entries()) {
     const isCandidate = await candidates(shard, choice.regions);
-    for (let trace = 0; trace < shard.traceCount; trace++) {
-      const [start, end] = [shard.stepOffsets[trace]!, shard.stepOffsets[trace + 1]!];
+    for (let i = 0; i < shard.traceCount; i++, trace++) {
+      if (!isChosen(trace)) continue;
+      const [start, end] = [shard.stepOffsets[i]!, shard.stepOffsets[i + 1]!];
       const first = count;
       for (let step = start; step < end; step++) {
-        if (isCandidate(step)) rows[count++] = folder.rowOffsets[k]! + step;
+        if (isCandidate(step)) rows[count++] = dataset.rowOffsets[k]! + step;
       }
       if (count === first) continue;
       if (choice.stepSampleRatio < 1) {
         const steps = count - first;
-        const chosen = sampleAscending(steps, Math.max(1, Math.floor(steps * choice.stepSampleRatio)), random);
-        for (const [i, step] of chosen.entries()) rows[first + i] = rows[first + step]!;
-        count = first + chosen.length;
+        const sample = sampleAscending(steps, Math.max(1, Math.floor(steps * choice.stepSampleRatio)), random);
+        for (const [j, step] of sample.entries()) rows[first + j] = rows[first + step]!;
+        count = first + sample.length;
       }
       offsets.push(count);
-      labels.push(shard.labels[trace]!);
-      const question = texts[trace]!;
-      if (!numberOf.has(question)) numberOf.set(question, numberOf.size);
-      questions.push(numberOf.get(question)!);
+      traces.push(trace);
     }
   }
+  const stepRows = rows.slice(0, count);
+  const traceLabels = labels ? labels.ofTraces : dataset.labels;
   return {
-    rows: rows.slice(0, count),
+    rows: stepRows,
     offsets: Uint32Array.from(offsets),
-    labels: Uint8Array.from(labels),
-    questions: Uint32Array.from(questions),
-    questionCount: numberOf.size,
-    tracesWithoutSteps: folder.traceCount - labels.length,
+    traces: Uint32Array.from(traces),
+    labels: Uint8Array.from(traces, (trace) => Number(traceLabels[trace]! >= 0.5)),
+    stepTargets: labels && Float32Array.from(stepRows, (row) => labels.ofRows[row]!),
+    questions: Uint32Array.from(traces, (trace) => numberOf(questionNumbers, texts[numbers[trace]!]!)),
+    tracesWithoutSteps: Math.min(choice.maxTraces ?? trace, trace) - traces.length,
   };
+}
+
+function chosenTraces(count: number, { maxTraces, seed }: StepChoice): (trace: number) => boolean {
+  if (maxTraces === undefined || maxTraces >= count) return () => true;
+  const chosen = new Set(sampleAscending(count, maxTraces, randomStream(seed, 'draw traces')));
+  return (trace) => chosen.has(trace);
 }
 
 async function candidates(shard: Shard, regions: Regions): Promise<(step: number) => boolean> {
   if (regions === 'all') return () => true;
   const stepRegions = await shard.stepRegions();
   return (step) => stepRegions[step] === REASONING;
+}
+
+function numberOf(questionNumbers: QuestionNumbers, text: string): number {
+  const number = questionNumbers.get(text) ?? questionNumbers.size;
+  questionNumbers.set(text, number);
+  return number;
 }

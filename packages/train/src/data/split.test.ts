@@ -2,7 +2,7 @@ import { randomStream } from '@scorer/core/random';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TraceSteps } from './rows.js';
-import { drawStratified, type SplitChoice, splitSteps } from './split.js';
+import { dealStratified, drawStratified, type SplitChoice, separateSteps, splitSteps } from './split.js';
 
 /** Questions × 4 traces of 1 … 5 steps; question q is solved in q mod 5 of its traces. */
 function sample(questionCount: number): TraceSteps {
@@ -18,7 +18,7 @@ function sample(questionCount: number): TraceSteps {
     offsets: Uint32Array.from(offsets),
     labels: Uint8Array.from(traces, ({ label }) => label),
     questions: Uint32Array.from(traces, ({ question }) => question),
-    questionCount,
+    traces: Uint32Array.from(traces, (_, i) => i),
     tracesWithoutSteps: 0,
   };
 }
@@ -95,4 +95,68 @@ test('a stratified draw takes ⌈n · ratio⌉ units, of each stratum within one
       },
     ),
   );
+});
+
+test('folds deal out all units, of each stratum and in all equally many but for one', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 200 }),
+      fc.integer({ min: 2, max: 7 }),
+      fc.nat(),
+      (units, k, seed) => {
+        const strata = Uint8Array.from(units);
+        const folds = dealStratified(strata, k, randomStream(seed, 'deal'));
+        const sizes = (stratum?: number): number[] =>
+          Array.from(
+            { length: k },
+            (_, fold) => folds.filter((f, i) => f === fold && (stratum === undefined || strata[i] === stratum)).length,
+          );
+        for (const counts of [undefined, ...new Set(units)].map(sizes)) {
+          expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+        }
+      },
+    ),
+  );
+});
+
+test('each step is validated in one of k folds, and never beside its own question', () => {
+  const steps = sample(25);
+  const sides = [1, 2, 3].map((number) => splitSteps(steps, { ...choice('question'), fold: { number, of: 3 } }));
+  expect(sides.flatMap(({ validation }) => [...validation.rows]).sort((a, b) => a - b)).toEqual([...steps.rows]);
+  expect(sides.map(({ summary }) => summary.sharedQuestions)).toEqual([0, 0, 0]);
+  expect(sides.map(({ summary }) => summary.validation.questions).sort()).toEqual([8, 8, 9]);
+});
+
+test('of the validation steps alone a share is drawn, where training draws its own in each epoch', () => {
+  const steps = sample(25);
+  const [whole, thinned] = [1, 0.5].map((validationStepRatio) =>
+    splitSteps(steps, { ...choice('question'), validationStepRatio }),
+  );
+  expect(thinned!.train).toEqual(whole!.train);
+  expect(thinned!.summary.validation).toMatchObject({ traces: 20, questions: 5 });
+  // Of 1 … 5 steps are left 1, 1, 1, 2, 2.
+  const { offsets } = steps;
+  for (const [trace, start] of offsets.subarray(0, -1).entries()) {
+    const count = offsets[trace + 1]! - start;
+    const inside = (set: typeof thinned): number =>
+      set!.validation.rows.filter((row) => steps.rows.indexOf(row) >= start && steps.rows.indexOf(row) < start + count)
+        .length;
+    if (inside(whole) > 0) expect(inside(thinned)).toBe(Math.max(1, Math.floor(count / 2)));
+  }
+});
+
+test('soft labels are learnt as they are and counted by the nearer class', () => {
+  const steps = { ...sample(5), stepTargets: Float32Array.from(sample(5).rows, (_, i) => (i % 4) / 4) };
+  const { train, validation } = splitSteps(steps, choice('step'));
+  for (const { targets, labels } of [train, validation]) {
+    expect([...labels]).toEqual(Array.from(targets, (target) => Number(target >= 0.5)));
+  }
+  expect(train.targets).toContain(0.25);
+});
+
+test('a folder of its own for validation is taken whole, and shared questions are counted', () => {
+  const [steps, other] = [sample(25), sample(5)];
+  const { train, validation, summary } = separateSteps(steps, other);
+  expect([train.rows, validation.rows]).toEqual([steps.rows, other.rows]);
+  expect(summary).toMatchObject({ kind: 'folder', sharedQuestions: 5, validation: { questions: 5, traces: 20 } });
 });

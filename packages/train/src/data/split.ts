@@ -1,4 +1,4 @@
-import { type RandomStream, randomStream } from '@scorer/core/random';
+import { permutation, type RandomStream, randomStream, sampleAscending } from '@scorer/core/random';
 import type { Split } from '@scorer/core/schema';
 import type { SideCounts, SplitSummary } from '../result.js';
 import type { TraceSteps } from './rows.js';
@@ -7,19 +7,27 @@ import type { TraceSteps } from './rows.js';
 export interface StepSet {
   /** [steps] ascending: the row of each step in the folder. */
   readonly rows: Uint32Array;
-  /** [steps]: 1 = its trace ends right. */
+  /** [steps]: 1 = its trace ends right, or it is more right than not by its own label. */
   readonly labels: Uint8Array;
+  /** [steps]: what is to be learnt, 0 … 1; the labels themselves unless they are soft. */
+  readonly targets: Uint8Array | Float32Array;
 }
 
 export interface SplitChoice {
   readonly split: Split;
   readonly validationRatio: number;
   readonly seed: number;
+  /** Which part of a k-fold split validates, from 1, in place of the ratio. */
+  readonly fold?: { readonly number: number; readonly of: number } | undefined;
+  /** Of a validation trace with T steps max(1, floor(T · ratio)) are drawn, the others left out; all by default. */
+  readonly validationStepRatio?: number | undefined;
 }
 
 export interface SplitSteps {
   readonly train: StepSet;
   readonly validation: StepSet;
+  /** [steps]: the side of each step. */
+  readonly sides: Uint8Array;
   readonly summary: SplitSummary;
 }
 
@@ -28,28 +36,64 @@ export interface SplitSteps {
  * stratified, so that right and wrong ones stand on both sides in the same proportion: traces and steps by label,
  * questions by how often they are solved.
  */
-export function splitSteps(steps: TraceSteps, { split, validationRatio, seed }: SplitChoice): SplitSteps {
-  const random = randomStream(seed, `split by ${split}`);
-  const isValidation = stepMembership(steps, split, validationRatio, random);
-  const [train, validation] = [0, 1].map((side) => sideOf(steps, isValidation, side)) as [Side, Side];
-  const shared = [...train.questions].filter((question) => validation.questions.has(question));
-  return {
-    train: train.set,
-    validation: validation.set,
-    summary: { kind: split, train: train.counts, validation: validation.counts, sharedQuestions: shared.length },
+export function splitSteps(
+  steps: TraceSteps,
+  { split, validationRatio, seed, fold, validationStepRatio = 1 }: SplitChoice,
+): SplitSteps {
+  const draw = (strata: Uint8Array): Uint8Array => {
+    if (!fold) return drawStratified(strata, validationRatio, randomStream(seed, `split by ${split}`));
+    const folds = dealStratified(strata, fold.of, randomStream(seed, `folds by ${split}`));
+    return folds.map((number) => Number(number === fold.number - 1));
   };
+  const sides = stepMembership(steps, split, draw);
+  if (validationStepRatio < 1) leaveOut(sides, steps, validationStepRatio, randomStream(seed, 'sample steps'));
+  const [train, validation] = [TRAINING, VALIDATION].map((side) => sideOf(steps, sides, side)) as [Side, Side];
+  return { train: train.set, validation: validation.set, sides, summary: summarise(split, train, validation) };
 }
 
-/** [steps]: 1 where a step belongs to validation. */
-function stepMembership(steps: TraceSteps, split: Split, ratio: number, random: RandomStream): Uint8Array {
-  const { labels, questions, questionCount } = steps;
+const TRAINING = 0;
+export const VALIDATION = 1;
+const LEFT_OUT = 2;
+
+/** Takes all but a drawn share of each trace's validation steps off their side. */
+function leaveOut(sides: Uint8Array, { offsets }: TraceSteps, ratio: number, random: RandomStream): void {
+  for (let trace = 0; trace + 1 < offsets.length; trace++) {
+    const ofTrace = sides.subarray(offsets[trace], offsets[trace + 1]);
+    const count = ofTrace.reduce((sum, side) => sum + Number(side === VALIDATION), 0);
+    if (count === 0) continue;
+    const drawn = sampleAscending(count, Math.max(1, Math.floor(count * ratio)), random);
+    let passed = 0;
+    let taken = 0;
+    for (const [i, side] of ofTrace.entries()) {
+      if (side !== VALIDATION) continue;
+      if (passed++ === drawn[taken]) taken++;
+      else ofTrace[i] = LEFT_OUT;
+    }
+  }
+}
+
+/** Nothing is split: validation has traces of its own, whose questions bear the same numbers. */
+export function separateSteps(trainSteps: TraceSteps, validationSteps: TraceSteps): Omit<SplitSteps, 'sides'> {
+  const whole = (steps: TraceSteps): Side => sideOf(steps, new Uint8Array(steps.rows.length), TRAINING);
+  const [train, validation] = [whole(trainSteps), whole(validationSteps)];
+  return { train: train.set, validation: validation.set, summary: summarise('folder', train, validation) };
+}
+
+function summarise(kind: SplitSummary['kind'], train: Side, validation: Side): SplitSummary {
+  const shared = [...train.questions].filter((question) => validation.questions.has(question));
+  return { kind, train: train.counts, validation: validation.counts, sharedQuestions: shared.length };
+}
+
+/** What `draw` draws of the questions, traces or steps, for each step. */
+function stepMembership(steps: TraceSteps, split: Split, draw: (strata: Uint8Array) => Uint8Array): Uint8Array {
+  const { labels, questions } = steps;
   switch (split) {
     case 'step':
-      return drawStratified(spreadOverSteps(steps, labels), ratio, random);
+      return draw(stepLabels(steps));
     case 'trace':
-      return spreadOverSteps(steps, drawStratified(labels, ratio, random));
+      return spreadOverSteps(steps, draw(labels));
     case 'question': {
-      const chosen = drawStratified(solvedQuarters(labels, questions, questionCount), ratio, random);
+      const chosen = draw(solvedQuarters(labels, questions));
       return spreadOverSteps(
         steps,
         Uint8Array.from(questions, (question) => chosen[question]!),
@@ -59,7 +103,8 @@ function stepMembership(steps: TraceSteps, split: Split, ratio: number, random: 
 }
 
 /** [questions]: the share of right traces, in quarters, 0 … 4. */
-function solvedQuarters(labels: Uint8Array, questions: Uint32Array, questionCount: number): Uint8Array {
+function solvedQuarters(labels: Uint8Array, questions: Uint32Array): Uint8Array {
+  const questionCount = questions.reduce((most, question) => Math.max(most, question + 1), 0);
   const right = new Float64Array(questionCount);
   const all = new Float64Array(questionCount);
   for (const [trace, question] of questions.entries()) {
@@ -97,11 +142,30 @@ export function drawStratified(strata: Uint8Array, ratio: number, random: Random
   });
 }
 
+/**
+ * Deals units to k folds whose sizes, in all and in each stratum, differ by one at most.
+ * @param strata [n]: the stratum of each unit
+ * @returns [n]: the fold of each unit, 0 … k − 1
+ */
+export function dealStratified(strata: Uint8Array, k: number, random: RandomStream): Uint8Array {
+  const folds = new Uint8Array(strata.length);
+  const shuffled = permutation(strata.length, random);
+  // One stratum after the other goes round the folds, each where the one before it ended.
+  for (const [dealt, unit] of [...shuffled].sort((a, b) => strata[a]! - strata[b]!).entries()) folds[unit] = dealt % k;
+  return folds;
+}
+
 /** [traces] → [steps]. */
 function spreadOverSteps({ offsets, rows }: TraceSteps, ofTrace: Uint8Array): Uint8Array {
   const ofStep = new Uint8Array(rows.length);
   for (let trace = 0; trace < ofTrace.length; trace++) ofStep.fill(ofTrace[trace]!, offsets[trace], offsets[trace + 1]);
   return ofStep;
+}
+
+/** [steps]: 1 = right. */
+function stepLabels(steps: TraceSteps): Uint8Array {
+  if (steps.stepTargets) return Uint8Array.from(steps.stepTargets, (target) => Number(target >= 0.5));
+  return spreadOverSteps(steps, steps.labels);
 }
 
 interface Side {
@@ -113,7 +177,8 @@ interface Side {
 function sideOf(steps: TraceSteps, membership: Uint8Array, side: number): Side {
   const isMember = (_: number, step: number): boolean => membership[step] === side;
   const rows = steps.rows.filter(isMember);
-  const labels = spreadOverSteps(steps, steps.labels).filter(isMember);
+  const labels = stepLabels(steps).filter(isMember);
+  const targets = steps.stepTargets?.filter(isMember) ?? labels;
 
   const questions = new Set<number>();
   let traces = 0;
@@ -124,7 +189,7 @@ function sideOf(steps: TraceSteps, membership: Uint8Array, side: number): Side {
   }
   const positives = labels.reduce((sum, label) => sum + label, 0);
   return {
-    set: { rows, labels },
+    set: { rows, labels, targets },
     counts: { questions: questions.size, traces, steps: rows.length, positives },
     questions,
   };

@@ -1,82 +1,217 @@
 import { createHash } from 'node:crypto';
 import { ScorerError } from '@scorer/core/errors';
-import { openShardFolder, type ShardFolder } from '@scorer/core/shards';
+import { openShardDataset, type ShardDataset } from '@scorer/core/shards';
+import type { FeatureRows } from '../engine/engine.js';
 import type { TrainSettings } from '../options.js';
 import type { SplitSummary } from '../result.js';
+import { rowsOfSet, type SetRows } from './batches.js';
 import { type FeatureSource, featureSource } from './features.js';
-import { selectSteps } from './rows.js';
-import { type StepSet, splitSteps } from './split.js';
+import { readLabels, type TraceLabels } from './labels.js';
+import { type MemoryPlan, planMemory } from './memory.js';
+import { type QuestionNumbers, selectSteps, type TraceSteps } from './rows.js';
+import { type StepSet, separateSteps, splitSteps } from './split.js';
+import { type SplitFile, splitFile } from './split-file.js';
 
-/** A folder of shards, made ready to train on. */
+/** Shards, made ready to train on. */
 export interface TrainingData {
-  readonly folder: ShardFolder;
   readonly source: FeatureSource;
-  readonly train: StepSet;
-  readonly validation: StepSet;
+  readonly memory: MemoryPlan;
+  readonly train: DataSide;
+  readonly validation: DataSide;
   readonly split: SplitSummary;
+  readonly splitFile: SplitFile;
+  /** The text of each question, by number. */
+  readonly questionTexts: readonly string[];
   readonly tracesWithoutSteps: number;
-  /** SHA-256 over the checksums of the shards. */
-  readonly fingerprint: string;
+  readonly fingerprints: Fingerprints;
+  /** Gives up files, threads and memory; may be called again. */
   close(): Promise<void>;
+}
+
+/** What one side of the split is made of. */
+export interface DataSide {
+  readonly dataset: ShardDataset;
+  /** All steps of the folder that could be on this side. */
+  readonly steps: TraceSteps;
+  /** Those that are. */
+  readonly set: StepSet;
+  /** Their features. */
+  readonly rows: SetRows;
+}
+
+interface Fingerprints {
+  /** SHA-256 over the checksums of the shards. */
+  readonly data: string;
+  readonly validation: string | undefined;
+  readonly labels: string | undefined;
 }
 
 /**
  * Opens the shards, chooses the steps and splits them.
- * @throws ScorerError `NO_SHARDS`, `SHARDS_DISAGREE`, `LAYER_NOT_KEPT`, `NO_STEPS`, `VALIDATION_EMPTY`, `ONE_CLASS`
+ * @throws ScorerError `NO_SHARDS`, `SHARDS_DISAGREE`, `LAYER_NOT_KEPT`, `NO_STEPS`, `VALIDATION_EMPTY`, `ONE_CLASS`,
+ * `MEMORY_TOO_SMALL`, the codes of `readLabels`
  */
 export async function openTrainingData(settings: TrainSettings): Promise<TrainingData> {
-  const folder = await openShardFolder(settings.trainDir);
+  const dataset = await openShardDataset(settings.trainDir);
+  let other: ShardDataset | undefined;
+  const closeAll = async (): Promise<void> => {
+    await Promise.all([dataset.close(), other?.close()]);
+  };
   try {
-    const source = featureSource(folder, settings);
-    const steps = await selectSteps(folder, settings);
-    if (steps.rows.length === 0) throw noSteps(settings);
-    const { train, validation, summary } = splitSteps(steps, settings);
-    checkSides(summary, settings);
+    const source = featureSource(dataset, settings);
+    const questionNumbers: QuestionNumbers = new Map();
+    const labels = settings.labels === undefined ? undefined : await readLabels(settings.labels, dataset);
+    const ratioOnce = settings.resampleSteps ? 1 : settings.stepSampleRatio;
+    const steps = await chooseSteps(dataset, { ...settings, stepSampleRatio: ratioOnce }, questionNumbers, labels);
+    if (settings.validationDir !== undefined) {
+      other = await openShardDataset(settings.validationDir);
+      checkAgreement(dataset, other);
+    }
+    const { train, validation, summary, file, validationSteps } = other
+      ? await separate(steps, other, settings, questionNumbers)
+      : split(steps, dataset, settings);
+    checkSides(summary, train, settings);
+    if (settings.loss === 'pairwise') checkPairs(train, questionsOfSet({ set: train, steps }), settings.trainDir);
+
+    const { rowBytes } = source;
+    const rows = train.rows.length + validation.rows.length;
+    const memory = planMemory({ memoryBytes: settings.memory, rowBytes, batchSize: settings.batchSize, rows });
+    const validationSource = other ? featureSource(other, settings) : source;
+    const spares: FeatureRows[] = [];
+    const trainRows = rowsOfSet(source, train, memory, spares);
+    const validationRows = rowsOfSet(validationSource, validation, memory, spares);
+    let closed: Promise<void> | undefined;
     return {
-      folder,
       source,
-      train,
-      validation,
+      memory,
+      train: { dataset, steps, set: train, rows: trainRows },
+      validation: { dataset: other ?? dataset, steps: validationSteps, set: validation, rows: validationRows },
       split: summary,
-      tracesWithoutSteps: steps.tracesWithoutSteps,
-      fingerprint: fingerprint(folder),
-      close: () => folder.close(),
+      splitFile: file,
+      questionTexts: [...questionNumbers.keys()],
+      tracesWithoutSteps: steps.tracesWithoutSteps + (other ? validationSteps.tracesWithoutSteps : 0),
+      fingerprints: {
+        data: fingerprint(dataset),
+        validation: other && fingerprint(other),
+        labels: labels?.fingerprint,
+      },
+      close() {
+        for (const rows of [trainRows, validationRows]) rows.release();
+        closed ??= closeAll();
+        return closed;
+      },
     };
   } catch (error) {
-    await folder.close();
+    await closeAll();
     throw error;
   }
 }
 
-function fingerprint({ shards }: ShardFolder): string {
+async function chooseSteps(
+  dataset: ShardDataset,
+  settings: TrainSettings,
+  questionNumbers: QuestionNumbers,
+  labels?: TraceLabels,
+): Promise<TraceSteps> {
+  const steps = await selectSteps(dataset, settings, questionNumbers, labels);
+  if (steps.rows.length === 0) throw noSteps(dataset.path, settings);
+  return steps;
+}
+
+function split(steps: TraceSteps, dataset: ShardDataset, settings: TrainSettings) {
+  const { resampleSteps, stepSampleRatio } = settings;
+  const validationStepRatio = resampleSteps ? stepSampleRatio : 1;
+  const { sides, ...parts } = splitSteps(steps, { ...settings, validationStepRatio });
+  return { ...parts, file: splitFile(settings.split, dataset, steps, sides), validationSteps: steps };
+}
+
+async function separate(
+  steps: TraceSteps,
+  validationDataset: ShardDataset,
+  settings: TrainSettings,
+  questionNumbers: QuestionNumbers,
+) {
+  const ofAllTraces = { ...settings, maxTraces: undefined };
+  const validationSteps = await chooseSteps(validationDataset, ofAllTraces, questionNumbers);
+  const file = splitFile('folder', validationDataset, validationSteps);
+  return { ...separateSteps(steps, validationSteps), file, validationSteps };
+}
+
+/** @throws ScorerError `SHARDS_DISAGREE` */
+function checkAgreement(train: ShardDataset, validation: ShardDataset): void {
+  const properties: [name: string, of: (dataset: ShardDataset) => unknown][] = [
+    ['model', ({ shards }) => shards[0]!.metadata.model_fingerprint],
+    ['layers', ({ layers }) => layers.join(', ')],
+    ['hidden size', ({ hiddenSize }) => hiddenSize],
+    ['storage', ({ storage }) => storage],
+  ];
+  for (const [name, of] of properties) {
+    if (of(train) === of(validation)) continue;
+    const what = `${name} is ${of(validation)}, and ${of(train)} in ${train.path}`;
+    const hint = 'extract both with the same model and settings';
+    throw new ScorerError({ code: 'SHARDS_DISAGREE', what, where: validation.path, hint });
+  }
+}
+
+function fingerprint({ shards }: ShardDataset): string {
   const hash = createHash('sha256');
   for (const { metadata } of shards) hash.update(metadata.data_sha256);
   return hash.digest('hex');
 }
 
-function noSteps({ trainDir, regions }: TrainSettings): ScorerError {
+function noSteps(where: string, { regions }: TrainSettings): ScorerError {
   const hint =
     regions === 'reasoning'
       ? 'with --regions all the steps inside the prompts count as well'
       : 'a step ends with a blank line; check extracted_position in the step records';
-  return new ScorerError({ code: 'NO_STEPS', what: 'no trace has a step to learn from', where: trainDir, hint });
+  return new ScorerError({ code: 'NO_STEPS', what: 'no trace has a step to learn from', where, hint });
 }
 
-function checkSides({ kind, train, validation }: SplitSummary, { trainDir }: TrainSettings): void {
+/** @throws ScorerError `NO_PAIRS` */
+function checkPairs({ targets }: StepSet, questions: Uint32Array, where: string): void {
+  const first = new Map<number, number>();
+  for (const [i, question] of questions.entries()) {
+    if (!first.has(question)) first.set(question, targets[i]!);
+    if (first.get(question) !== targets[i]) return;
+  }
+  throw new ScorerError({
+    code: 'NO_PAIRS',
+    what: 'no question has right and wrong training steps for the pairwise loss to compare',
+    where,
+    hint: 'extract several traces a question, or use --loss bce',
+  });
+}
+
+function checkSides({ kind, train, validation }: SplitSummary, { targets }: StepSet, settings: TrainSettings): void {
+  const where = settings.trainDir;
   if (train.steps === 0 || validation.steps === 0) {
     throw new ScorerError({
       code: 'VALIDATION_EMPTY',
       what: `too few ${kind}s to set some apart for validation`,
-      where: trainDir,
+      where,
       hint: 'extract more, or split by trace or step',
     });
   }
-  if (train.positives === 0 || train.positives === train.steps) {
+  if (targets.every((target) => target === targets[0])) {
     throw new ScorerError({
       code: 'ONE_CLASS',
       what: `all ${train.steps} training steps are of ${train.positives === 0 ? 'wrong' : 'right'} traces`,
-      where: trainDir,
+      where,
       hint: 'a scorer learns from right and wrong traces; check is_correct in the step records',
     });
   }
+}
+
+/** [steps of the set]: the trace of each, as its place among the traces of `steps`. */
+export function tracesOfSet({ rows }: StepSet, { rows: allRows, offsets }: TraceSteps): Uint32Array {
+  let trace = 0;
+  return rows.map((row) => {
+    while (allRows[offsets[trace + 1]! - 1]! < row) trace++;
+    return trace;
+  });
+}
+
+/** [steps of the set]: number of each one's question. */
+export function questionsOfSet({ set, steps }: Pick<DataSide, 'set' | 'steps'>): Uint32Array {
+  return tracesOfSet(set, steps).map((trace) => steps.questions[trace]!);
 }

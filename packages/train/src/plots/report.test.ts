@@ -3,7 +3,7 @@ import { DARK, LIGHT } from '@scorer/core/report';
 import { JSDOM } from 'jsdom';
 import { describe, expect, it } from 'vitest';
 import type { ReportDetails } from '../result.js';
-import { sampleDetails, sampleRun } from './fixtures/sample-run.js';
+import { sampleDetails, sampleJudgement, sampleRun } from './fixtures/sample-run.js';
 import { readPlotlySource } from './png.js';
 import { renderReport } from './report.js';
 
@@ -41,6 +41,22 @@ describe('renderReport', () => {
     const split = { ...sampleDetails().split, kind, sharedQuestions: kind === 'question' ? 0 : 60 };
     const page = parse(report({ details: { split } }));
     expect([...page.document.querySelectorAll('[role=note]')]).toHaveLength(warnings);
+  });
+
+  it('shows the scorer beside guesses, and says where it does not beat them', () => {
+    const { document } = parse(report({ details: { judgement: sampleJudgement } }));
+    const [table] = [...document.querySelectorAll('table')];
+    const rows = [...table!.querySelectorAll('tbody tr')];
+    expect(rows.map((row) => [...row.querySelectorAll('th, td')].map(({ textContent }) => textContent))).toEqual([
+      ['scorer', '0.651', '0.540'],
+      ['scorer, mean of a trace', '0.700', '0.600'],
+      ['trace length alone', '0.600', '0.560'],
+      ['step position alone', '0.520', '0.510'],
+      ['question length alone', '0.530', '0.500'],
+    ]);
+    const warning = document.querySelector('[role=note]')!.textContent;
+    expect(warning).toContain('trace length, AUC 0.5600 within questions');
+    expect(warning).not.toContain('step position');
   });
 
   it('shows hostile names as text', () => {

@@ -1,5 +1,6 @@
 import { chartCard, type Html, html, renderPage, tile } from '@scorer/core/report';
 import type { ScorerConfig } from '@scorer/core/schema';
+import { comparison, unbeaten } from '../judgement.js';
 import { type Metrics, THRESHOLD } from '../metrics.js';
 import type { ReportDetails, RunCurves, SideCounts, SplitSummary } from '../result.js';
 import { reliability } from './curves.js';
@@ -13,12 +14,13 @@ export function renderReport(run: RunCurves, details: ReportDetails, plotlySourc
   const { config, split, validation } = details;
   const body = html`
 ${leakWarning(split)}
+${shortcutWarning(run, details)}
 <section aria-label="Validation metrics at the best epoch" class="tiles">${metricTiles(run, details)}</section>
 
 <h2>Training</h2>
 <div class="charts two">
 ${chartCard('loss', 'Training loss', 'Mean loss of each epoch’s batches. The ring marks the epoch whose weights are kept.')}
-${chartCard('metrics', 'Validation metrics by epoch', 'The kept epoch (dotted line) is the best by 0.75 · AUC + 0.25 · F1.')}
+${chartCard('metrics', 'Validation metrics by epoch', `The kept epoch (dotted line) is the best by ${SELECTION[config.select]}.`)}
 </div>
 
 <h2>Validation at epoch ${run.best.epoch}</h2>
@@ -27,6 +29,8 @@ ${chartCard('roc', `ROC curve, AUC ${run.best.auc.toFixed(3)}`, 'AUC is the chan
 ${chartCard('distribution', 'Score distribution', 'Each class as a share of its own steps. The less they overlap, the better the scorer.')}
 ${chartCard('reliability', 'Reliability', reliabilityCaption(details))}
 </div>
+
+${comparisonSection(run, details)}
 
 <h2>Data</h2>
 <div class="card">
@@ -59,16 +63,46 @@ ${chartCard('reliability', 'Reliability', reliabilityCaption(details))}
 
 function summary({ model, feature, feature_layers: layers, input_size: inputSize, split }: ScorerConfig): string {
   const layerList = `${layers.length === 1 ? 'layer' : 'layers'} ${layers.join(', ')}`;
-  return `${model} · feature ${feature} (${layerList}, ${count(inputSize)} values) · split by ${split}`;
+  return `${model} · feature ${feature} (${layerList}, ${count(inputSize)} values) · ${split === 'folder' ? 'validation from a folder of its own' : `split by ${split}`}`;
 }
 
+const SELECTION = { auc_f1: '0.75 · AUC + 0.25 · F1', within_question: 'AUC within questions' };
+
 function leakWarning({ kind, sharedQuestions }: SplitSummary): Html {
-  if (kind === 'question') return html``;
+  if (kind === 'question' || sharedQuestions === 0) return html``;
   const shared = kind === 'step' ? 'Steps of one trace stand' : 'Traces of one question stand';
   return html`<div class="card warning" role="note">
 <h3>This split leaks</h3>
 <p>${shared} on both sides: ${count(sharedQuestions)} questions of the validation set were also trained on.
 The metrics below are better than they will be on new questions; split by question to estimate those.</p>
+</div>`;
+}
+
+function shortcutWarning({ best }: RunCurves, { judgement }: ReportDetails): Html {
+  const better = judgement ? unbeaten(best.auc, judgement) : [];
+  if (better.length === 0) return html``;
+  return html`<div class="card warning" role="note">
+<h3>A guess is as good</h3>
+<p>The scorer does not beat what needs no hidden state: ${better.join('; ')}.</p>
+</div>`;
+}
+
+/** The scorer's AUCs beside those of guesses. */
+function comparisonSection({ best }: RunCurves, { judgement }: ReportDetails): Html {
+  if (!judgement) return html``;
+  const rows = comparison(best.auc, judgement).map(
+    ({ name, aucs }) => html`
+<tr><th scope="row">${name}</th><td>${decimals(aucs.pooled)}</td><td>${aucs.within_question === null ? '–' : decimals(aucs.within_question)}</td></tr>`,
+  );
+  return html`<h2>What it has learned</h2>
+<div class="card">
+<div class="scroll"><table>
+<thead><tr><th scope="col">AUC of</th><th scope="col">all validation steps</th><th scope="col">within questions</th></tr></thead>
+<tbody>${rows}</tbody>
+</table></div>
+<p class="note">Over all steps a scorer gains by telling easy questions from hard ones. Within a question, as votes need it, only
+telling right traces from wrong ones counts: the mean over the ${count(judgement.questions_with_both)} questions that have both. The
+other lines need no hidden state; a scorer that does not beat them has learned a shortcut.</p>
 </div>`;
 }
 
@@ -118,10 +152,12 @@ function splitNote({ tracesWithoutSteps }: ReportDetails): string {
 }
 
 function settings({ format: _format, version: _version, name: _name, ...shown }: ScorerConfig): Html[] {
-  return Object.entries(shown).map(([key, value]) => {
-    const text = Array.isArray(value) ? value.join(', ') : String(value);
-    return html`<div><dt>${key}</dt><dd>${text}</dd></div>`;
-  });
+  return Object.entries(shown)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => {
+      const text = Array.isArray(value) ? value.join(', ') || 'none' : String(value);
+      return html`<div><dt>${key}</dt><dd>${text}</dd></div>`;
+    });
 }
 
 const EPOCH_COLUMNS: readonly (keyof Metrics)[] = ['auc', 'f1', 'accuracy', 'precision', 'recall'];

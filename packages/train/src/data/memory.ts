@@ -1,0 +1,74 @@
+import { ScorerError } from '@scorer/core/errors';
+
+/** How the hidden states of a run share its memory. */
+export interface MemoryPlan {
+  /** All rows are read once and kept. Otherwise they are read again in every epoch, a window at a time. */
+  readonly isResident: boolean;
+  /** Rows of a window, whole batches; one is in use while the next one is read. */
+  readonly windowRows: number;
+  /** Rows that the engine is given at a time, whole batches. */
+  readonly runRows: number;
+  /**
+   * Rows that are scored together. Whatever memory there is, they are the same ones: the last digits of a row's score can
+   * depend on the rows beside it.
+   */
+  readonly partRows: number;
+}
+
+/** What one call of the engine takes: enough for its overhead to vanish, little enough to copy and to stop soon. */
+const RUN_BYTES = 16 * 1024 ** 2;
+const MAX_BATCHES_PER_RUN = 64;
+
+/**
+ * Of rows that are read again and again, copies pile up on their way through threads and as garbage that is not
+ * collected yet. Small windows and runs keep these few, and read as fast as large ones.
+ */
+const WINDOW_BYTES = 16 * 1024 ** 2;
+const STREAMED_RUN_BYTES = 4 * 1024 ** 2;
+
+/** Windows and runs take no more than these shares of the memory, the two windows together twice the first. */
+const WINDOW_SHARE = 1 / 8;
+const RUN_SHARE = 1 / 16;
+
+/** Core's plan of reads counts up to twice as many. */
+const MAX_WINDOW_ROWS = 2 ** 20;
+
+/**
+ * Divides `memoryBytes` among the rows that are kept, or read ahead, and the runs made of them.
+ * @param rows of training and validation together
+ * @throws ScorerError `MEMORY_TOO_SMALL` (usage)
+ */
+export function planMemory({
+  memoryBytes,
+  rowBytes,
+  batchSize,
+  rows,
+}: {
+  memoryBytes: number;
+  rowBytes: number;
+  batchSize: number;
+  rows: number;
+}): MemoryPlan {
+  const batchBytes = batchSize * rowBytes;
+  const wholeBatches = (bytes: number): number => Math.floor(bytes / batchBytes);
+  const windowBatches = wholeBatches(Math.min(WINDOW_BYTES, memoryBytes * WINDOW_SHARE, MAX_WINDOW_ROWS * rowBytes));
+  // A window can't be smaller than a batch, however large that is.
+  if (memoryBytes * WINDOW_SHARE < batchBytes) {
+    throw new ScorerError({
+      code: 'MEMORY_TOO_SMALL',
+      kind: 'usage',
+      what: `${memoryBytes} bytes for hidden states; batches of ${batchSize} rows take ${batchBytes / WINDOW_SHARE} at least`,
+      where: '--memory',
+      hint: 'allow more, or use smaller batches',
+    });
+  }
+  const isResident = rows * rowBytes <= memoryBytes * (1 - RUN_SHARE);
+  const runBytes = Math.min(isResident ? RUN_BYTES : STREAMED_RUN_BYTES, memoryBytes * RUN_SHARE);
+  const runBatches = Math.min(wholeBatches(runBytes), MAX_BATCHES_PER_RUN);
+  return {
+    isResident,
+    windowRows: batchSize * Math.max(1, windowBatches),
+    runRows: batchSize * Math.max(1, runBatches),
+    partRows: batchSize,
+  };
+}
