@@ -16,6 +16,8 @@ test('the demo goes from raw traces to a table of metrics and a report, and run 
   expect(first).toMatch(/AUC +0\.\d+/);
   const report = /Open the report: (.*report\.html)/.exec(first)![1]!;
   expect(readFileSync(report, 'utf8')).toContain('tiny_reasoner_demo');
+  expect(first).toMatch(/majority vote +\d+\.\d %.*\nweighted vote .*\nearly stopping +saves -?\d+\.\d %/);
+  expect(readFileSync(join(OUT, 'scores/tiny_reasoner_demo.html'), 'utf8')).toContain('tiny_reasoner_demo');
   expect(readdirSync(join(OUT, 'plots/tiny_reasoner_demo')).sort()).toEqual([
     'loss_curves.png',
     'report.html',
