@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -5,7 +6,7 @@ import { defineConfig } from 'vitest/config';
  * One project a package: `vitest run --project core`. Vitest 4 no longer looks for a file of this name by itself, so
  * vitest.config.ts re-exports it; `tests/workspace.test.ts` fails if that link breaks.
  */
-const packages = ['core', 'preprocess', 'hidden-states', 'train'];
+const packages = ['packages/core', 'packages/preprocess', 'packages/hidden-states', 'packages/train', 'apps/worker'];
 
 /** Threads start slowly on a busy two-core machine; a hung test still ends. */
 const TEST_TIMEOUT_MS = 60_000;
@@ -13,11 +14,11 @@ const TEST_TIMEOUT_MS = 60_000;
 export default defineConfig({
   test: {
     projects: [
-      ...packages.map((name) => ({
+      ...packages.map((folder) => ({
         test: {
-          name,
+          name: basename(folder),
           // Absolute: vitest reads it from the folder that it was started in.
-          root: fileURLToPath(new URL(`packages/${name}`, import.meta.url)),
+          root: fileURLToPath(new URL(folder, import.meta.url)),
           include: ['src/**/*.test.ts'],
           testTimeout: TEST_TIMEOUT_MS,
         },
