@@ -31,7 +31,7 @@ await decoder.hiddenStates({ inputIds, positions });
 const seconds = (performance.now() - start) / 1000;
 const { user, system } = process.cpuUsage(before);
 
-const estimate = estimateMemory(model, layers, 'float32');
+const estimate = estimateMemory(model, { layers, compute: 'float32', device: 'cpu' });
 console.log(
   JSON.stringify({
     tokens,

@@ -74,6 +74,12 @@ def randomize(model, generator):
             p.data = 1.4 * torch.randn(p.shape, generator=generator) / p.shape[-1] ** 0.5
 
 
+#: Where a window, a half of a head's rotation or a chunk of the MLP begins or ends.
+POSITIONS = {0, 1, 7, 8, 9, 15, 16, 31, 32, 33, 511, 512, 513, 514, 515, 1023, 1024, 1025}
+#: Tokens of a trace longer than two chunks of the MLP.
+LONG = 1030
+
+
 def make(folder, family, settings, older, dtype, lengths, seed, all_positions=False):
     generator = torch.Generator().manual_seed(seed)
     sizes = SIZES if "vocab_size" not in settings else {}
@@ -91,7 +97,7 @@ def make(folder, family, settings, older, dtype, lengths, seed, all_positions=Fa
     tensors = {}
     for length in lengths:
         ids = torch.randint(model.config.vocab_size, (1, length), generator=generator)
-        positions = list(range(length)) if all_positions else sorted({0, 1, 7, 8, 9, 15, 16, 31, 32, 33, length - 2, length - 1} & set(range(length)))
+        positions = list(range(length)) if all_positions else sorted((POSITIONS | {length - 2, length - 1}) & set(range(length)))
         with torch.inference_mode():
             states = model(ids, output_hidden_states=True, use_cache=False).hidden_states
         tensors[f"input_ids.{length}"] = ids[0].to(torch.int32)
@@ -174,7 +180,8 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.random is None:
         for index, (name, case) in enumerate(CASES.items()):
-            make(arguments.out / name, *case, seed=index)
+            *settings, lengths = case
+            make(arguments.out / name, *settings, [*lengths, LONG], seed=index)
     else:
         rng = random.Random(arguments.seed)
         for index in range(arguments.random):

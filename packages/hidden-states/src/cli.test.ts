@@ -3,11 +3,18 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { f16ToF32 } from '@scorer/core/safetensors';
+import { openShard } from '@scorer/core/shards';
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../bin/scorer-hidden-states.js', import.meta.url));
 const MODEL = fileURLToPath(new URL('../../../apps/demo/data/model', import.meta.url));
 const STEPS = fileURLToPath(new URL('./run/fixtures/steps.jsonl', import.meta.url));
+
+/** A file that is named .onnx and something else. */
+const NO_ONNX = join(tmpdir(), `none-${process.pid}.onnx`);
+writeFileSync(NO_ONNX, 'none');
+afterAll(() => rmSync(NO_ONNX));
 
 let folder: string;
 beforeEach(() => {
@@ -43,12 +50,13 @@ test.each([
   ['a model folder that does not exist', { model: 'no-such-model' }, 3, 'MODEL_NOT_FOUND'],
   ['an input file that does not exist', { input: 'no-such-file.jsonl' }, 3, 'FILE_NOT_FOUND'],
   ['an input that holds no step records', { input: BIN }, 3, 'TOO_MANY_FAILURES'],
-  ['an .onnx file as the model', { model: 'decoder.onnx' }, 2, 'ONNX_INPUT_UNSUPPORTED'],
+  ['an .onnx file that does not exist', { model: 'decoder.onnx' }, 3, 'FILE_NOT_FOUND'],
+  ['an .onnx file that is none', { model: NO_ONNX }, 3, 'ONNX_INVALID'],
   ['an empty range', { more: ['--start-idx', '99'] }, 3, 'EMPTY_RANGE'],
   ['an unknown flag', { more: ['--layer', 'last'] }, 2, 'USAGE'],
   ['a layer that the model lacks', { more: ['--layers', '6'] }, 2, 'BAD_LAYERS'],
   ['a part out of range', { more: ['--shard', '2/2'] }, 2, 'BAD_OPTION'],
-  ['a dtype that the device lacks', { more: ['--dtype', 'bfloat16'] }, 2, 'BAD_DTYPE'],
+  ['a dtype that the device lacks', { more: ['--dtype', 'bf16'] }, 2, 'BAD_DTYPE'],
 ])('%s gives one error line with its code and leaves nothing visible', (_, options, exitCode, code) => {
   const { status, stdout, stderr } = extract(options);
   expect(stderr.split('\n').filter((line) => line.startsWith('error'))).toEqual([
@@ -82,4 +90,45 @@ test('inspect shows what a model offers, export writes it, doctor tells which de
   const exported = run('export', '--model-name', MODEL, '--output-file', join(folder, 'x.onnx'), '--self-contained');
   expect(exported.stdout.trim().split('\n').at(-1)).toBe(join(folder, 'x.onnx'));
   expect(JSON.parse(run('doctor', '--json').stdout)).toMatchObject({ devices: { cpu: { works: true } } });
+});
+
+test('an exported .onnx file is inspected and extracted from like the folder that it was made from', async () => {
+  const model = join(folder, 'model');
+  cpSync(MODEL, model, { recursive: true });
+  const file = join(model, 'x.onnx');
+  run('export', '--model-name', model, '--output-file', file, '--layers', '2,-1');
+  const shown = JSON.parse(run('inspect', '--model-name', file, '--json').stdout);
+  expect(shown).toMatchObject({
+    layers: 5,
+    hidden_size: 192,
+    inputs: [
+      { name: 'input_ids', fed: 'tokens' },
+      { name: 'positions', fed: 'wanted positions' },
+    ],
+    outputs: [
+      { name: 'hidden_states.2', layer: 2 },
+      { name: 'hidden_states.5', layer: 5 },
+    ],
+    layers_output: [2, 5],
+    layers_missing: [0, 1, 3, 4],
+  });
+
+  expect(extract({ model: file }).status).toBe(0);
+  const [name] = visibleFiles(join(folder, 'hs'));
+  const fromFile = await openShard(join(folder, 'hs', name!));
+  expect(fromFile.metadata).toMatchObject({ model: 'model/x.onnx', dtype: 'float32' });
+  expect(extract({ model, more: ['--overwrite'] }).status).toBe(0);
+  const fromFolder = await openShard(join(folder, 'hs', name!));
+  const rows = [fromFile, fromFolder].map((shard) => shard.readRows(5, 0, shard.stepCount));
+  const [ours, theirs] = (await Promise.all(rows)).map((bytes) => {
+    const values = new Float32Array(bytes.length / 2);
+    f16ToF32(new Uint16Array(bytes.slice().buffer), values);
+    return values;
+  });
+  expect(ours!.length).toBe(theirs!.length);
+  // The file runs a trace as a whole, the folder its prompt first: a value may round to the neighbouring float16.
+  const isNear = (value: number, other: number): boolean =>
+    Math.abs(value - other) <= 1e-3 * Math.max(1, Math.abs(other));
+  expect(ours!.every((value, i) => isNear(value, theirs![i]!))).toBe(true);
+  await Promise.all([fromFile.close(), fromFolder.close()]);
 });

@@ -1,5 +1,5 @@
 import type { Command } from '@scorer/core/cli';
-import { cudaProviderPath, tryDevice } from '@scorer/core/onnx';
+import { cudaProviderPath, type GraphicsCard, graphicsCards, missingCudaLibrary, tryDevice } from '@scorer/core/onnx';
 
 export const doctorCommand: Command = {
   name: 'doctor',
@@ -7,11 +7,23 @@ export const doctorCommand: Command = {
   options: {},
   async run() {
     const cpu = await check('cpu');
-    const cuda = cudaProviderPath() ? await check('cuda') : { works: false, reason: 'no CUDA provider library' };
-    const json = { node: process.version, platform: `${process.platform}-${process.arch}`, devices: { cpu, cuda } };
+    const cuda = await checkCuda();
+    const cards = graphicsCards();
+    const json = {
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      devices: { cpu, cuda },
+      cards,
+    };
     const row = (name: string, { works, runtime, reason }: DeviceCheck): string =>
       `${name.padEnd(8)} ${works ? `works (${runtime})` : `does not work: ${reason}`}`;
-    return { json, text: [`node     ${json.node} on ${json.platform}`, row('cpu', cpu), row('cuda', cuda)].join('\n') };
+    const lines = [
+      `node     ${json.node} on ${json.platform}`,
+      row('cpu', cpu),
+      row('cuda', cuda),
+      ...cards.map((card) => `card     ${describeCard(card)}`),
+    ];
+    return { json, text: lines.join('\n') };
   },
 };
 
@@ -27,4 +39,17 @@ async function check(device: 'cpu' | 'cuda'): Promise<DeviceCheck> {
   } catch (error) {
     return { works: false, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** The first thing that is not there; only where nothing is missing is a session opened. */
+async function checkCuda(): Promise<DeviceCheck> {
+  if (!cudaProviderPath()) return { works: false, reason: "onnxruntime-node's CUDA provider is not installed" };
+  const missing = missingCudaLibrary();
+  if (missing) return { works: false, reason: `${missing} is not found, which the CUDA provider needs` };
+  return check('cuda');
+}
+
+function describeCard({ name, driver, memory, freeMemory }: GraphicsCard): string {
+  const gibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+  return `${name}, driver ${driver}, ${gibibytes(freeMemory)} of ${gibibytes(memory)} GiB free`;
 }

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { exportOnnx } from '../graph/export-onnx.js';
 import { loadModel } from '../model/load-model.js';
 import { parseLayers } from '../run/layers.js';
-import { modelOptions, modelOptionsSchema } from './model-options.js';
+import { dtypeOption, dtypeSchema, modelOptions, modelOptionsSchema } from './model-options.js';
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
   outputFile: z.string().min(1),
   layers: z.string(),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  dtype: dtypeSchema,
   storage: z.enum(['f16', 'f32']).transform((name) => name.toUpperCase() as 'F16' | 'F32'),
   selfContained: z.boolean(),
 });
@@ -21,25 +21,22 @@ export const exportCommand: Command = {
     ...modelOptions,
     'output-file': { type: 'string', demandOption: true, describe: 'The .onnx file, in the folder of the weights' },
     layers: { type: 'string', default: 'last', describe: 'last, all, or numbers: 3,7,-1 (0 = embeddings)' },
-    dtype: {
-      choices: ['float32', 'float16', 'bfloat16'],
-      default: 'float32',
-      describe: 'Arithmetic: float32 for the CPU, bfloat16 or float16 for CUDA',
-    },
+    dtype: { ...dtypeOption, describe: 'Arithmetic: fp32 (auto) for the CPU, bf16 or fp16 for CUDA' },
     storage: { choices: ['f16', 'f32'], default: 'f32', describe: 'Type of the outputs' },
     'self-contained': { type: 'boolean', default: false, describe: 'Copy the weights beside the .onnx file' },
   },
   examples: [
     ['$0 export --model-name models/Qwen3-4B --output-file models/Qwen3-4B/hidden-states.onnx --layers all', ''],
   ],
-  async run(args) {
+  async run(args, { signal, onProgress }) {
     const options = parseOptions(optionsSchema, args);
-    const model = await loadModel(options.modelName, { ignoreKeys: options.ignoreConfigKeys });
+    const { revision, ignoreConfigKeys: ignoreKeys } = options;
+    const model = await loadModel(options.modelName, { ignoreKeys, revision, signal, onProgress });
     const layers = parseLayers(options.layers, model.spec.layerCount);
     const files = await exportOnnx(model, {
       outputFile: options.outputFile,
       layers,
-      compute: options.dtype,
+      compute: options.dtype ?? 'float32',
       storage: options.storage,
       weights: options.selfContained ? 'copy' : 'reference',
     });

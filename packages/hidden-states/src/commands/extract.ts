@@ -1,9 +1,14 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
+import type { Storage } from '@scorer/core/schema';
 import { z } from 'zod';
 import { type ExtractSummary, extract } from '../run/extract.js';
 import { parseFailureLimit } from '../run/failures.js';
-import { modelOptions, modelOptionsSchema } from './model-options.js';
+import { dtypeOption, dtypeSchema, modelOptions, modelOptionsSchema } from './model-options.js';
+
+const STORAGES: Readonly<Record<string, Storage>> = { f16: 'F16', bf16: 'BF16', f32: 'F32', fp16: 'F16', fp32: 'F32' };
+
+const storageSchema = z.string().transform((name) => STORAGES[name]!);
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
@@ -13,8 +18,8 @@ const optionsSchema = z.object({
   endIdx: z.number().int().positive().optional(),
   layers: z.string(),
   device: z.enum(['auto', 'cpu', 'cuda']),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']).optional(),
-  storage: z.enum(['f16', 'bf16', 'f32']).transform((name) => name.toUpperCase() as 'F16' | 'BF16' | 'F32'),
+  dtype: dtypeSchema,
+  storage: storageSchema,
   shardSize: z.number().int().positive(),
   shard: z.string().optional(),
   maxFailures: z.string(),
@@ -38,11 +43,8 @@ export const extractCommand: Command = {
     'end-idx': { type: 'number', describe: 'Line after the last one; default: end of the file' },
     layers: { type: 'string', default: 'last', describe: 'last, all, or numbers: 3,7,-1 (0 = embeddings)' },
     device: { choices: ['auto', 'cpu', 'cuda'], default: 'auto', describe: 'Where to compute' },
-    dtype: {
-      choices: ['float32', 'float16', 'bfloat16'],
-      describe: 'Arithmetic; default: float32 on cpu, bfloat16 on cuda',
-    },
-    storage: { choices: ['f16', 'bf16', 'f32'], default: 'f16', describe: 'How states are stored' },
+    dtype: dtypeOption,
+    storage: { choices: Object.keys(STORAGES), default: 'f16', describe: 'How states are stored' },
     'shard-size': { type: 'number', default: 1000, describe: 'Most traces in one file' },
     shard: { type: 'string', describe: 'i/n: of the files, make number i, i+n, … (i from 0)' },
     'max-failures': { type: 'string', default: '1%', describe: 'Failed traces allowed, a count or a percentage' },
@@ -59,6 +61,7 @@ export const extractCommand: Command = {
     const options = parseOptions(optionsSchema, args);
     const summary = await extract({
       model: options.modelName,
+      revision: options.revision,
       ignoreConfigKeys: options.ignoreConfigKeys,
       inputPath: options.inputPath,
       outputPath: options.outputPath,

@@ -1,33 +1,84 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
+import type { OnnxTensor } from '@scorer/core/onnx';
 import { z } from 'zod';
-import { loadModel } from '../model/load-model.js';
+import { loadAnyModel } from '../model/any-model.js';
+import type { DecoderModel } from '../model/load-model.js';
+import type { OnnxDecoderModel } from '../onnx/load-onnx-model.js';
+import { meaningOf } from '../onnx/onnx-decoder.js';
 import { modelOptions, modelOptionsSchema } from './model-options.js';
 
 const optionsSchema = z.object(modelOptionsSchema);
 
 export const inspectCommand: Command = {
   name: 'inspect',
-  describe: 'Show what a model offers: architecture, layers, sizes',
+  describe: 'Show what a model offers: architecture, layers, sizes; of an .onnx file inputs and outputs',
   options: modelOptions,
-  async run(args) {
-    const { modelName, ignoreConfigKeys } = parseOptions(optionsSchema, args);
-    const { name, spec, weights } = await loadModel(modelName, { ignoreKeys: ignoreConfigKeys });
-    const bytes = [...weights.tensors.values()].reduce((sum, { length }) => sum + length, 0);
-    const json = {
-      model: name,
-      architecture: spec.architecture,
-      layers: spec.layerCount,
-      hidden_size: spec.hiddenSize,
-      heads: spec.headCount,
-      key_value_heads: spec.keyValueHeadCount,
-      head_size: spec.headSize,
-      vocabulary_size: spec.vocabularySize,
-      context_length: spec.contextLength,
-      tensors: weights.tensors.size,
-      weight_bytes: bytes,
-    };
-    const lines = Object.entries(json).map(([key, value]) => `${key.replaceAll('_', ' ').padEnd(16)} ${value}`);
-    lines.push(`${'--layers'.padEnd(16)} 0 (embeddings) to ${spec.layerCount} (after the final norm)`);
-    return { json, text: lines.join('\n') };
+  async run(args, { signal, onProgress }) {
+    const { modelName, revision, ignoreConfigKeys: ignoreKeys } = parseOptions(optionsSchema, args);
+    const model = await loadAnyModel(modelName, { ignoreKeys, revision, signal, onProgress });
+    return model.kind === 'onnx' ? describeOnnx(model) : describeFolder(model);
   },
 };
+
+function describeFolder({ name, spec, weights }: DecoderModel) {
+  const json = {
+    model: name,
+    architecture: spec.architecture,
+    layers: spec.layerCount,
+    hidden_size: spec.hiddenSize,
+    heads: spec.headCount,
+    key_value_heads: spec.keyValueHeadCount,
+    head_size: spec.headSize,
+    vocabulary_size: spec.vocabularySize,
+    context_length: spec.contextLength,
+    tensors: weights.tensors.size,
+    weight_bytes: [...weights.tensors.values()].reduce((sum, { length }) => sum + length, 0),
+  };
+  return { json, text: [...rowsOf(json), layersRow(spec.layerCount)].join('\n') };
+}
+
+function describeOnnx({ name, graph, spec, compute, states, problem }: OnnxDecoderModel) {
+  const layers = Array.from({ length: spec.layerCount + 1 }, (_, layer) => layer);
+  const where = (isOutput: boolean): number[] => layers.filter((layer) => states.get(layer)?.isOutput === isOutput);
+  const layerOf = new Map([...states].map(([layer, { value }]) => [value, layer]));
+  const sizes = { model: name, layers: spec.layerCount, hidden_size: spec.hiddenSize, dtype: compute };
+  const inputs = graph.inputs.map((input) => ({ ...shapeOf(input), fed: meaningOf(input) ?? null }));
+  const outputs = graph.outputs.map((output) => ({ ...shapeOf(output), layer: layerOf.get(output.name) ?? null }));
+  const json = {
+    ...sizes,
+    inputs,
+    outputs,
+    layers_output: where(true),
+    layers_added: where(false),
+    layers_missing: layers.filter((layer) => !states.has(layer)),
+    problem: problem ?? null,
+  };
+  const lines = [
+    ...rowsOf(sizes),
+    'inputs',
+    ...inputs.map(({ name, type, shape, fed }) => `  ${name} ${type} [${shape}]: ${fed ?? 'NOT KNOWN'}`),
+    'outputs',
+    ...outputs.map(({ name, type, shape, layer }) => {
+      const use = layer === null ? 'not used' : `hidden states of layer ${layer}`;
+      return `  ${name} ${type} [${shape}]: ${use}`;
+    }),
+    'hidden states',
+    `  of layers ${json.layers_output.join(', ') || '(none)'}: outputs of the file`,
+    `  of layers ${json.layers_added.join(', ') || '(none)'}: inside of the graph, made outputs when it is opened`,
+  ];
+  if (problem) lines.push(`  of layers ${json.layers_missing.join(', ')}: not found, since ${problem}`);
+  lines.push(layersRow(spec.layerCount));
+  return { json, text: lines.join('\n') };
+}
+
+function shapeOf({ name, type, shape }: OnnxTensor) {
+  return { name, type: type ?? 'another type', shape: shape ?? ['?'] };
+}
+
+function rowsOf(values: Readonly<Record<string, string | number>>): string[] {
+  return Object.entries(values).map(([key, value]) => `${key.replaceAll('_', ' ').padEnd(16)} ${value}`);
+}
+
+function layersRow(layerCount: number): string {
+  return `${'--layers'.padEnd(16)} 0 (embeddings) to ${layerCount} (after the final norm)`;
+}

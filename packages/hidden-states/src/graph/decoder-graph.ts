@@ -1,8 +1,9 @@
-import { createGraph, encodeGraph, type Graph, int64, type Value } from '@scorer/core/onnx';
+import { type Attribute, createGraph, encodeGraph, type Graph, int64, type Value } from '@scorer/core/onnx';
 import type { Storage } from '@scorer/core/schema';
 import type { DecoderSpec, LayerTensorNames } from '../model/decoder-spec.js';
 import type { DecoderModel } from '../model/load-model.js';
 import { type ComputeType, type GraphWeights, graphWeights, type RowStack } from './graph-weights.js';
+import { cutTokens, joinTokens, type TokenChunks, tokenChunks } from './token-chunks.js';
 
 export interface DecoderGraphOptions {
   /** Layers to output, ascending: 0 = embeddings, k = after layer k, the last = after the final norm. */
@@ -39,7 +40,7 @@ interface CacheNames {
 export const computedLayers = (layers: readonly number[]): number => layers.at(-1)!;
 
 /** How states leave the graph; ONNX Runtime for Node has no bfloat16 tensors, so those leave as float32. */
-const OUTPUT_TYPE: Record<Storage, 'float16' | 'float32'> = { F16: 'float16', BF16: 'float32', F32: 'float32' };
+export const OUTPUT_TYPE: Record<Storage, 'float16' | 'float32'> = { F16: 'float16', BF16: 'float32', F32: 'float32' };
 
 /**
  * The decoder without lm_head as an ONNX model whose weights are references into the model's own safetensors files.
@@ -74,7 +75,7 @@ export function buildDecoderGraph(model: DecoderModel, options: DecoderGraphOpti
 
   const past = Array.from({ length: lastLayer }, (_, layer) => cacheInputs(builder, layer));
   const sequence = sequenceInputs(builder, inputIds, past[0]);
-  let chunks = tokenChunks(builder, lengthOf(builder, inputIds, 1));
+  let chunks = mlpChunks(builder, lengthOf(builder, inputIds, 1));
   let normed = rmsNorm(builder, residual, tensorsOf(0).attentionNorm, D);
   for (let layer = 1; layer <= lastLayer; layer++) {
     const tensors = tensorsOf(layer - 1);
@@ -83,7 +84,7 @@ export function buildDecoderGraph(model: DecoderModel, options: DecoderGraphOpti
       // From here on nothing mixes tokens.
       attended = atPositions(attended);
       residual = atPositions(residual);
-      chunks = tokenChunks(builder, lengthOf(builder, positions, 0));
+      chunks = mlpChunks(builder, lengthOf(builder, positions, 0));
     }
     const projected = attentionOutput(builder, tensors, attended);
     [normed, residual] = addAndNorm(builder, projected, residual, tensors.mlpNorm);
@@ -130,6 +131,10 @@ interface SequenceInputs {
   readonly lastIndex: Value;
   /** Tokens up to and with these, int32 scalar */
   readonly length: Value;
+  /** Tokens before these, int64 [1] */
+  readonly start: Value;
+  /** In which their attention is computed; undefined for all at once. */
+  readonly chunks: TokenChunks | undefined;
   /** Index of the first row of cos and sin: 0, int64 [1] */
   readonly firstRow: Value;
   /** Of the angles of these tokens, [T, pairs] */
@@ -137,7 +142,8 @@ interface SequenceInputs {
   readonly sin: Value;
 }
 
-function sequenceInputs({ graph, spec, options }: Builder, inputIds: Value, past: Cache | undefined): SequenceInputs {
+function sequenceInputs(builder: Builder, inputIds: Value, past: Cache | undefined): SequenceInputs {
+  const { graph, spec, options } = builder;
   const { rotary } = spec;
   const toScalar = int64(graph, [], [0]);
   const scalar = (value: Value): Value => graph.node('Reshape', [value, toScalar]);
@@ -162,8 +168,11 @@ function sequenceInputs({ graph, spec, options }: Builder, inputIds: Value, past
   const scaling = graph.constant('float32', [], Float32Array.of(rotary.scaling));
   const scaled = (values: Value): Value => (rotary.scaling === 1 ? values : graph.node('Mul', [values, scaling]));
   return {
-    lastIndex: graph.node('Sub', [end32, graph.constant('int32', [1], Int32Array.of(1))]),
+    // From the range, which is on the device: a difference of lengths would be computed on the CPU and copied over.
+    lastIndex: graph.cast(graph.node('Gather', [range, int64(graph, [-1])]), 'int32'),
     length: scalar(end32),
+    start,
+    chunks: attentionChunks(builder, length),
     firstRow: zero,
     cos: graph.cast(scaled(graph.node('Cos', [angles])), options.compute),
     sin: graph.cast(scaled(graph.node('Sin', [angles])), options.compute),
@@ -182,8 +191,8 @@ function selfAttention(
   normed: Value,
   sequence: SequenceInputs & { layer: number; past: Cache | undefined },
 ): Value {
-  const { graph, spec, options } = builder;
-  const { headCount: H, keyValueHeadCount: K, headSize: d, attentionWindows } = spec;
+  const { spec } = builder;
+  const { headCount: H, keyValueHeadCount: K, headSize: d } = spec;
   const { lastIndex, length, layer, past } = sequence;
 
   const [query, key, value] = linearGroup(builder, normed, {
@@ -192,8 +201,9 @@ function selfAttention(
     from: spec.hiddenSize,
     bias: spec.bias.queryKeyValue,
   });
+  const inKernel = kernelPlaces(builder);
   const place = (states: Value, norm: string | undefined, heads: number): Value =>
-    rotate(builder, normHeads(builder, states, norm, heads), heads, sequence);
+    inKernel ? states : rotate(builder, normHeads(builder, states, norm, heads), heads, sequence);
   const padded = (states: Value, heads: number): Value =>
     resizeHeads(builder, states, { heads, from: d, to: kernelHeadSize(spec) });
 
@@ -202,27 +212,142 @@ function selfAttention(
     padded(place(key!, tensors.keyNorm, K), K),
     padded(value!, K),
   ];
-  const [attended, ...present] = graph.nodes(
-    'GroupQueryAttention',
-    [...inputs, past?.key, past?.value, lastIndex, length],
-    {
-      domain: 'com.microsoft',
-      outputs: 3,
-      attributes: {
-        num_heads: H,
-        kv_num_heads: K,
-        local_window_size: attentionWindows[layer] ?? undefined,
-        scale: { float: 1 / Math.sqrt(d) },
-      },
-    },
-  );
-  if (past) {
-    const { key, value } = presentOutputs(layer);
-    const shape = [1, K, 'P + T', kernelHeadSize(spec)];
-    graph.output(key, present[0]!, cacheType(options), shape);
-    graph.output(value, present[1]!, cacheType(options), shape);
+  if (!inKernel && sequence.chunks) {
+    const { attended, present } = chunkedAttention(builder, inputs, { ...sequence, chunks: sequence.chunks });
+    if (past) outputPresent(builder, layer, present);
+    return resizeHeads(builder, attended, { heads: H, from: kernelHeadSize(spec), to: d });
   }
+  const placing = inKernel ? kernelPlacing(builder, tensors, sequence) : { inputs: [], attributes: {} };
+  const [attended, ...present] = groupQueryAttention(
+    builder,
+    layer,
+    [...inputs, past?.key, past?.value, lastIndex, length, ...placing.inputs],
+    placing.attributes,
+  );
+  if (past) outputPresent(builder, layer, { key: present[0]!, value: present[1]! });
   return resizeHeads(builder, attended!, { heads: H, from: kernelHeadSize(spec), to: d });
+}
+
+function outputPresent({ graph, spec, options }: Builder, layer: number, present: Cache): void {
+  const { key, value } = presentOutputs(layer);
+  const shape = [1, spec.keyValueHeadCount, 'P + T', kernelHeadSize(spec)];
+  graph.output(key, present.key, cacheType(options), shape);
+  graph.output(value, present.value, cacheType(options), shape);
+}
+
+/**
+ * Most queries that the attention kernel gets at a time, and for long traces the part of them: it leaves out masked keys
+ * by large blocks only, so that a short trace would cost it up to twice the products that a causal mask leaves.
+ */
+const ATTENTION_CHUNK_TOKENS = 128;
+const ATTENTION_CHUNK_SHARE = 64;
+
+function attentionChunks({ graph, options }: Builder, length: Value): TokenChunks | undefined {
+  if (options.compute !== 'float32') return undefined;
+  const share = graph.node('Div', [length, int64(graph, [ATTENTION_CHUNK_SHARE])]);
+  return tokenChunks(graph, length, graph.node('Max', [share, int64(graph, [ATTENTION_CHUNK_TOKENS])]));
+}
+
+/** Chunk by chunk, each with the keys and values of those before it as its past. */
+function chunkedAttention(
+  builder: Builder,
+  [query, key, value]: readonly Value[],
+  { layer, past, chunks, start }: SequenceInputs & { layer: number; past: Cache | undefined; chunks: TokenChunks },
+): { attended: Value; present: Cache } {
+  const { graph, spec } = builder;
+  const { headCount: H, keyValueHeadCount: K } = spec;
+  const d = kernelHeadSize(spec);
+  const cut = (states: Value, heads: number): Value => cutTokens(graph, states, chunks, heads * d);
+  const [queries, keys, values] = [cut(query!, H), cut(key!, K), cut(value!, K)];
+  const nothing = (): Value => graph.node('ConstantOfShape', [int64(graph, [1, K, 0, d])]);
+
+  const body = graph.subgraph('attention');
+  const iteration = body.input('iteration', 'int64', []);
+  const going = body.input('going', 'bool', []);
+  const shape = [1, K, 'before', d];
+  const before = { key: body.input('key', 'float32', shape), value: body.input('value', 'float32', shape) };
+  const index = body.node('Reshape', [iteration, int64(body, [1])]);
+  const chunk = (of: Value): Value => body.node('Gather', [of, index], { attributes: { axis: 0 } }); // [1, c, …]
+  const computed = body.node('Mul', [body.node('Add', [index, int64(body, [1])]), chunks.size]);
+  const length = body.cast(body.node('Add', [start, computed]), 'int32');
+  const last = body.node('Sub', [length, body.constant('int32', [1], Int32Array.of(1))]);
+  const [attended, presentKey, presentValue] = groupQueryAttention(
+    { ...builder, graph: body },
+    layer,
+    [
+      chunk(queries!),
+      chunk(keys!),
+      chunk(values!),
+      before.key,
+      before.value,
+      last,
+      body.node('Reshape', [length, int64(body, [], [0])]),
+    ],
+    {},
+  );
+  body.result(body.node('Identity', [going]), 'bool', []);
+  body.result(presentKey!, 'float32', shape);
+  body.result(presentValue!, 'float32', shape);
+  body.result(attended!, 'float32', [1, 'c', H * d]);
+
+  const count = graph.node('Reshape', [chunks.count, int64(graph, [], [0])]);
+  const initial = past ?? { key: nothing(), value: nothing() };
+  const [allKeys, allValues, parts] = graph.nodes('Loop', [count, undefined, initial.key, initial.value], {
+    outputs: 3,
+    attributes: { body },
+  });
+  // Without the rows that fill the last chunk.
+  const end = graph.node('Add', [start, chunks.length]);
+  const whole = (states: Value): Value => graph.node('Slice', [states, int64(graph, [0]), end, int64(graph, [2])]);
+  return {
+    attended: joinTokens(graph, parts!, chunks, H * d),
+    present: { key: whole(allKeys!), value: whole(allValues!) },
+  };
+}
+
+/** @param inputs of the operator; @returns attended, present keys, present values */
+function groupQueryAttention(
+  { graph, spec }: Builder,
+  layer: number,
+  inputs: readonly (Value | undefined)[],
+  attributes: Record<string, Attribute>,
+): Value[] {
+  return graph.nodes('GroupQueryAttention', inputs, {
+    domain: 'com.microsoft',
+    outputs: 3,
+    attributes: {
+      num_heads: spec.headCount,
+      kv_num_heads: spec.keyValueHeadCount,
+      local_window_size: spec.attentionWindows[layer] ?? undefined,
+      scale: { float: 1 / Math.sqrt(spec.headSize) },
+      ...attributes,
+    },
+  });
+}
+
+/**
+ * Whether the attention kernel norms and rotates queries and keys itself, in one pass and in float32. Only CUDA's has
+ * the norms (the half types are for CUDA); a rotation must be of a multiple of 16 dimensions for it.
+ */
+function kernelPlaces({ spec, options }: Builder): boolean {
+  const rotated = 2 * spec.rotary.inverseFrequencies.length;
+  return options.compute !== 'float32' && rotated % 16 === 0 && kernelHeadSize(spec) === spec.headSize;
+}
+
+/** What the attention kernel takes for norms and rotation: its inputs from `cos_cache` on, and attributes. */
+function kernelPlacing(
+  { spec, weights }: Builder,
+  { queryNorm, keyNorm }: LayerTensorNames,
+  { cos, sin }: SequenceInputs,
+): { inputs: (Value | undefined)[]; attributes: Record<string, Attribute> } {
+  if (!spec.queryKeyNorm) return { inputs: [cos, sin], attributes: { do_rotary: 1 } };
+  const norms = [queryNorm!, keyNorm!].map((name) => weights.get(name, [spec.headSize]));
+  // position_ids, attention_bias, head_sink, k_scale, v_scale
+  const absent = Array<undefined>(5).fill(undefined);
+  return {
+    inputs: [cos, sin, ...absent, ...norms],
+    attributes: { do_rotary: 1, qk_norm_epsilon: { float: spec.normEpsilon } },
+  };
 }
 
 /** The attention kernel wants heads of a multiple of 8 dimensions: others get zeros, which add nothing to any product. */
@@ -234,7 +359,7 @@ const KERNEL_HEAD_MULTIPLE = 8;
 
 /** Every head cut or filled with zeros to another size; [1, T, heads·from] → [1, T, heads·to]. */
 function resizeHeads(
-  { graph }: Builder,
+  { graph, options }: Builder,
   states: Value,
   { heads, from, to }: { heads: number; from: number; to: number },
 ): Value {
@@ -242,9 +367,18 @@ function resizeHeads(
   const byHead = graph.node('Reshape', [states, int64(graph, [1, -1, heads, from])]);
   const resized =
     from < to
-      ? graph.node('Pad', [byHead, int64(graph, [0, 0, 0, 0, 0, 0, 0, to - from])])
+      ? padHeads({ graph, options }, byHead, to - from)
       : graph.node('Slice', [byHead, int64(graph, [0]), int64(graph, [to]), int64(graph, [3])]);
   return graph.node('Reshape', [resized, int64(graph, [1, -1, heads * to])]);
+}
+
+/** Zeros after the last axis of [1, T, heads, d]; no device has a kernel of Pad for bfloat16. */
+function padHeads({ graph, options }: Pick<Builder, 'graph' | 'options'>, byHead: Value, width: number): Value {
+  if (options.compute !== 'bfloat16') return graph.node('Pad', [byHead, int64(graph, [0, 0, 0, 0, 0, 0, 0, width])]);
+  const allButLast = graph.node('Shape', [byHead], { attributes: { end: -1 } });
+  const shape = graph.node('Concat', [allButLast, int64(graph, [width])], { attributes: { axis: 0 } });
+  const zero = graph.cast(graph.constant('float32', [], Float32Array.of(0)), 'bfloat16');
+  return graph.node('Concat', [byHead, graph.node('Expand', [zero, shape])], { attributes: { axis: 3 } });
 }
 
 /** RMS norm of every head alone; [1, T, heads·d] → the same. */
@@ -271,51 +405,28 @@ function attentionOutput(builder: Builder, tensors: LayerTensorNames, attended: 
   return linear(builder, attended, tensors.attentionOutput, { from: H * d, to: D, bias: bias.attentionOutput });
 }
 
-/**
- * A cut of N tokens into n chunks of the same size c ≤ `MLP_CHUNK_TOKENS`: n = ⌈N / MLP_CHUNK_TOKENS⌉, c = ⌈N / n⌉, with
- * fewer than n rows of zeros after the last token.
- */
-interface TokenChunks {
-  /** [n, c], int64 */
-  readonly shape: Value;
-  /** Rows of zeros for `Pad`, and N for `Slice`, int64 [1] */
-  readonly padding: Value;
-  readonly length: Value;
-}
-
 /** The intermediate states of the MLP are the widest; more of them at a time takes memory and is no faster. */
 const MLP_CHUNK_TOKENS = 512;
 
-/** @param length N, int64 [1] */
-function tokenChunks({ graph }: Builder, length: Value): TokenChunks {
-  const one = int64(graph, [1]);
-  const divideUp = (a: Value, b: Value): Value =>
-    graph.node('Div', [graph.node('Sub', [graph.node('Add', [a, b]), one]), b]);
-  const count = divideUp(length, int64(graph, [MLP_CHUNK_TOKENS]));
-  const size = divideUp(length, count);
-  return {
-    shape: graph.node('Concat', [count, size], { attributes: { axis: 0 } }),
-    padding: graph.node('Sub', [graph.node('Mul', [count, size]), length]),
-    length,
-  };
+/**
+ * None for the half types: they are for CUDA, where one large product is faster than a loop.
+ * @param length N, int64 [1]
+ */
+function mlpChunks({ graph, options }: Builder, length: Value): TokenChunks | undefined {
+  return options.compute === 'float32' ? tokenChunks(graph, length, int64(graph, [MLP_CHUNK_TOKENS])) : undefined;
 }
 
-/** The MLP, chunk by chunk; [1, N, D] → the same. */
-function mlp(builder: Builder, tensors: LayerTensorNames, normed: Value, chunks: TokenChunks): Value {
-  const { graph, spec, options } = builder;
+/** The MLP, chunk by chunk where there are chunks; [1, N, D] → the same. */
+function mlp(builder: Builder, tensors: LayerTensorNames, normed: Value, chunks: TokenChunks | undefined): Value {
+  const { graph, spec } = builder;
   const D = spec.hiddenSize;
-  // The half types are for CUDA, where one large product is faster than a loop.
-  if (options.compute !== 'float32') return swiGlu(builder, tensors, normed);
-  const concat = (...parts: Value[]): Value => graph.node('Concat', parts, { attributes: { axis: 0 } });
-
-  const padded = graph.node('Pad', [normed, concat(int64(graph, [0, 0, 0, 0]), chunks.padding, int64(graph, [0]))]);
-  const cut = graph.node('Reshape', [padded, concat(chunks.shape, int64(graph, [D]))]);
+  if (!chunks) return swiGlu(builder, tensors, normed);
   const body = graph.subgraph('mlp');
   const chunk = body.input('chunk', 'float32', ['c', D]);
   body.result(swiGlu({ ...builder, graph: body }, tensors, chunk), 'float32', ['c', D]);
+  const cut = cutTokens(graph, normed, chunks, D);
   const computed = graph.node('Scan', [cut], { attributes: { body, num_scan_inputs: 1 } });
-  const joined = graph.node('Reshape', [computed, int64(graph, [1, -1, D])]);
-  return graph.node('Slice', [joined, int64(graph, [0]), chunks.length, int64(graph, [1])]);
+  return joinTokens(graph, computed, chunks, D);
 }
 
 /** down(silu(gate(x)) · up(x)); arXiv 2002.05202, SwiGLU. */

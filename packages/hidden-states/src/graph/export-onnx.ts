@@ -37,15 +37,19 @@ export async function exportOnnx(model: DecoderModel, options: ExportOptions): P
     return [outputFile];
   }
   await mkdir(folder, { recursive: true });
-  const copyName = (file: string): string => `${basename(outputFile)}.${file}`;
+  const copyNames = new Map(
+    model.weights.files.map(({ name, path }) => [basename(path), `${basename(outputFile)}.${name}`]),
+  );
   const tensors = new Map(
-    [...model.weights.tensors].map(([name, tensor]) => [name, { ...tensor, file: copyName(tensor.file) }]),
+    [...model.weights.tensors].map(([name, tensor]) => [name, { ...tensor, file: copyNames.get(tensor.file)! }]),
   );
   // Built before anything is copied: a model that does not fit its config.json leaves nothing behind.
   const bytes = buildDecoderGraph({ ...model, weights: { ...model.weights, tensors } }, options);
-  const copies = model.weights.files.map((file) => join(folder, copyName(basename(file))));
-  for (const [i, copy] of copies.entries()) {
-    await copyFile(model.weights.files[i]!, copy, constants.COPYFILE_FICLONE);
+  const copies: string[] = [];
+  for (const { path } of model.weights.files) {
+    const copy = join(folder, copyNames.get(basename(path))!);
+    await copyFile(path, copy, constants.COPYFILE_FICLONE);
+    copies.push(copy);
   }
   await writeFileAtomic(outputFile, bytes);
   return [...copies, outputFile];

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { sha256File, writeFileAtomic } from '@scorer/core/files';
 import { z } from 'zod';
-import type { DecoderModel } from './load-model.js';
+import type { AnyModel } from './any-model.js';
 
 /** Files beside the weights that decide what the hidden states of a text are. */
 const SMALL_FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
@@ -15,16 +15,22 @@ const SMALL_FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
  * folder and used again as long as its size and modification time are the same.
  */
 export async function modelFingerprint(
-  { folder, weights }: DecoderModel,
+  model: AnyModel,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
-  const files = [...SMALL_FILES.map((name) => join(folder, name)), ...weights.files];
+  const small = SMALL_FILES.map((name) => ({ name, path: join(model.folder, name) }));
+  const files = [...small, ...weightFiles(model)];
   const lines: string[] = [];
-  for (const file of files) {
-    const hash = await cachedHash(file, options.signal);
-    if (hash !== undefined) lines.push(`${basename(file)} ${hash}\n`);
+  for (const { name, path } of files) {
+    const hash = await cachedHash(path, options.signal);
+    if (hash !== undefined) lines.push(`${name} ${hash}\n`);
   }
   return createHash('sha256').update(lines.sort().join('')).digest('hex');
+}
+
+function weightFiles(model: AnyModel): readonly { name: string; path: string }[] {
+  if (model.kind === 'huggingface') return model.weights.files;
+  return model.graph.files.map((name) => ({ name, path: join(model.graph.folder, name) }));
 }
 
 const cacheEntrySchema = z.object({ path: z.string(), size: z.number(), mtimeMs: z.number(), sha256: z.string() });

@@ -1,6 +1,6 @@
 import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
-import { ARCHITECTURES, type Architecture } from './architectures/index.js';
+import { ARCHITECTURE_NAMES, type Architecture, architectureOf } from './architectures/index.js';
 import { HARMLESS_KEYS, isOff } from './config-keys.js';
 import type { DecoderSpec } from './decoder-spec.js';
 
@@ -25,13 +25,13 @@ export function readHfConfig(
   const config = parse(text, where);
   const { architectures } = check(named, config, where);
   const name = architectures[0]!;
-  const architecture = ARCHITECTURES.get(name);
+  const architecture = architectureOf(name);
   if (!architecture) {
     throw new ScorerError({
       code: 'UNSUPPORTED_ARCHITECTURE',
       what: `architecture ${name} is not supported`,
       where,
-      hint: `supported are ${[...ARCHITECTURES.keys()].join(', ')}`,
+      hint: `supported are ${ARCHITECTURE_NAMES.join(', ')}`,
     });
   }
   refuseUnknownKeys(config as Record<string, unknown>, architecture, where, ignoreKeys);

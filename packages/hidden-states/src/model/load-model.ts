@@ -1,5 +1,10 @@
 import { basename, join, resolve } from 'node:path';
+import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
+import { fileExists } from '@scorer/core/files';
+import { resolveModelFolder } from '@scorer/core/hub';
+import { INDEX_FILE, indexedFiles, SINGLE_FILE } from '@scorer/core/safetensors';
+import { TOKENIZER_FILES } from '@scorer/core/tokenizer';
 import type { Architecture } from './architectures/index.js';
 import type { DecoderSpec } from './decoder-spec.js';
 import { readTextIfPresent } from './folder.js';
@@ -8,28 +13,32 @@ import { locateWeights, type Weights } from './weights.js';
 
 /** A decoder in a Hugging Face folder: read, checked, not yet loaded. */
 export interface DecoderModel {
+  readonly kind: 'huggingface';
   readonly folder: string;
-  /** Base name of the folder. */
+  /** Base name of the folder, or the hub id's name without its owner. */
   readonly name: string;
   readonly spec: DecoderSpec;
   readonly architecture: Architecture;
   readonly weights: Weights;
 }
 
+export interface LoadModelOptions extends HfConfigOptions {
+  /** Branch, tag or commit of a hub model; `main` by default. */
+  revision?: string | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: OnProgress | undefined;
+}
+
 /**
- * Opens a Hugging Face model folder (config.json and *.safetensors).
- * @throws ScorerError `MODEL_NOT_FOUND`, `ONNX_INPUT_UNSUPPORTED` (usage) and the codes of `readHfConfig` and `locateWeights`.
+ * Opens a model (config.json and *.safetensors) in a folder, or by its hub id, `Qwen/Qwen3-4B`: of that what Hugging
+ * Face's cache lacks is fetched into it, the weights only once config.json is known to be supported.
+ * @throws ScorerError `MODEL_NOT_FOUND` and the codes of `readHfConfig`, `locateWeights` and, for a
+ * hub model, `resolveModelFolder`
  */
-export async function loadModel(folder: string, options: HfConfigOptions = {}): Promise<DecoderModel> {
-  if (folder.endsWith('.onnx')) {
-    throw new ScorerError({
-      code: 'ONNX_INPUT_UNSUPPORTED',
-      kind: 'usage',
-      what: 'an .onnx file as the model is not supported yet',
-      where: folder,
-      hint: 'name the Hugging Face folder that it was made from',
-    });
-  }
+export async function loadModel(idOrFolder: string, options: LoadModelOptions = {}): Promise<DecoderModel> {
+  const { required, optional } = TOKENIZER_FILES;
+  const files = { required: ['config.json'], optional: [INDEX_FILE, ...required, ...optional] };
+  const folder = await resolveModelFolder(idOrFolder, { ...options, files });
   const configPath = join(folder, 'config.json');
   const config = await readTextIfPresent(configPath);
   if (config === undefined) {
@@ -37,9 +46,22 @@ export async function loadModel(folder: string, options: HfConfigOptions = {}): 
       code: 'MODEL_NOT_FOUND',
       what: 'there is no config.json',
       where: folder,
-      hint: 'name a Hugging Face model folder with --model-name',
+      hint: 'name a Hugging Face model folder, or the id of a hub model, with --model-name',
     });
   }
   const { spec, architecture } = readHfConfig(config, configPath, options);
-  return { folder, name: basename(resolve(folder)), spec, architecture, weights: await locateWeights(folder) };
+  if (folder !== idOrFolder) {
+    const isSharded = await fileExists(join(folder, INDEX_FILE));
+    const required = isSharded ? await indexedFiles(folder) : [SINGLE_FILE];
+    await resolveModelFolder(idOrFolder, { ...options, files: { required } });
+  }
+  const weights = withHeadNames(await locateWeights(folder), architecture);
+  return { kind: 'huggingface', folder, name: basename(resolve(idOrFolder)), spec, architecture, weights };
+}
+
+/** Of a model saved without its head the tensors have no `model.` before their names. */
+function withHeadNames(weights: Weights, { tensors: { embeddings } }: Architecture): Weights {
+  const prefix = embeddings.slice(0, embeddings.indexOf('.') + 1);
+  if (weights.tensors.has(embeddings) || !weights.tensors.has(embeddings.slice(prefix.length))) return weights;
+  return { ...weights, tensors: new Map([...weights.tensors].map(([name, tensor]) => [prefix + name, tensor])) };
 }

@@ -104,23 +104,27 @@ export function rotaryOf(config: RopeConfig, headSize: number): Rotary {
  */
 const { fround } = Math;
 
+/** A number by a tensor as PyTorch divides them: times the reciprocal, each step rounded. */
+const divided = (number: number, by: number): number => fround(fround(number) * fround(1 / by));
+
 const RULES: Record<RopeType, (settings: Settings) => Rotary> = {
   default: (s) => ({ inverseFrequencies: wavelengths(s).map((wavelength) => 1 / wavelength), scaling: 1 }),
 
   linear(s) {
-    const factor = s.required('factor');
+    const factor = fround(s.required('factor'));
     return { inverseFrequencies: wavelengths(s).map((wavelength) => fround(1 / wavelength) / factor), scaling: 1 };
   },
 
   /** Llama 3.1: long waves are stretched by `factor`, short ones kept, those between blended. */
   llama3(s) {
-    const [factor, low, high] = [s.required('factor'), s.required('low_freq_factor'), s.required('high_freq_factor')];
+    const factor = fround(s.required('factor'));
+    const [low, high] = [s.required('low_freq_factor'), s.required('high_freq_factor')];
     const inverseFrequencies = wavelengths(s).map((wavelength) => {
       const frequency = fround(1 / wavelength);
-      const period = fround(fround(2 * Math.PI) / frequency);
+      const period = divided(2 * Math.PI, frequency);
       if (period > s.originalLength / low) return frequency / factor;
       if (period < s.originalLength / high) return frequency;
-      const smooth = fround(fround(fround(s.originalLength / period) - low) / (high - low));
+      const smooth = fround(fround(divided(s.originalLength, period) - fround(low)) / fround(high - low));
       return fround(fround(fround(1 - smooth) * frequency) / factor) + fround(smooth * frequency);
     });
     return { inverseFrequencies, scaling: 1 };
@@ -133,9 +137,9 @@ const RULES: Record<RopeType, (settings: Settings) => Rotary> = {
     const temperature = (weight = 1): number => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1);
     const [low, high] = yarnRange(s);
     const inverseFrequencies = wavelengths(s).map((wavelength, i) => {
-      const stretched = Math.min(Math.max(fround(fround(i - low) / (high - low)), 0), 1);
+      const stretched = Math.min(Math.max(fround(fround(i - fround(low)) / fround(high - low)), 0), 1);
       const kept = fround(1 - stretched);
-      const interpolated = fround(1 / fround(factor * wavelength));
+      const interpolated = fround(1 / fround(fround(factor) * wavelength));
       return fround(interpolated * fround(1 - kept)) + fround(fround(1 / wavelength) * kept);
     });
     const scaling = attention ?? (mscale && mscaleAll ? temperature(mscale) / temperature(mscaleAll) : temperature());
@@ -162,7 +166,10 @@ const RULES: Record<RopeType, (settings: Settings) => Rotary> = {
 
 /** θ^(2i/n) for the pairs i = 0 … ⌈n/2⌉ − 1 of n rotated dimensions: positions a radian. */
 function wavelengths({ theta, dimensions }: Settings): Float32Array {
-  return Float32Array.from({ length: Math.ceil(dimensions / 2) }, (_, i) => theta ** fround((2 * i) / dimensions));
+  return Float32Array.from(
+    { length: Math.ceil(dimensions / 2) },
+    (_, i) => fround(theta) ** fround((2 * i) / dimensions),
+  );
 }
 
 /** The pairs between which YaRN goes from keeping a frequency to stretching it. */

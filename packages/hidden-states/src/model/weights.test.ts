@@ -75,6 +75,18 @@ describe('the weights of a model', () => {
     expect(await statesOf(snapshot)).toEqual(await statesOf(MODEL));
   });
 
+  test('may be those of a model that was saved without its head', async () => {
+    const whole = await openSafetensors(join(MODEL, 'model.safetensors'));
+    const base: Parameters<typeof writeSafetensors>[1][number][] = [];
+    for (const { name, dtype, shape } of whole.tensors.values()) {
+      if (name.startsWith('model.')) base.push({ name: name.slice(6), dtype, shape, data: await whole.read(name) });
+    }
+    await whole.close();
+    await writeSafetensors(join(folder, 'model.safetensors'), base, { format: 'pt' });
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config(), architectures: ['Phi3Model'] }));
+    expect(await statesOf(folder)).toEqual(await statesOf(MODEL));
+  });
+
   test.each(['../outside.safetensors', '/etc/passwd', 'sub/model.safetensors'])(
     'are not looked for outside of the folder: %s',
     async (name) => {

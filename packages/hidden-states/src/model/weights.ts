@@ -17,8 +17,8 @@ export interface WeightLocation {
 export interface Weights {
   /** The folder in which the files really lie: ONNX Runtime refuses links, of which a Hugging Face cache is made. */
   readonly folder: string;
-  /** Real paths of the files, in the order of their names. */
-  readonly files: readonly string[];
+  /** Each file by its name in the model's folder, and where it really lies; in the order of their names. */
+  readonly files: readonly { readonly name: string; readonly path: string }[];
   readonly tensors: ReadonlyMap<string, WeightLocation>;
 }
 
@@ -32,9 +32,9 @@ export async function locateWeights(modelFolder: string): Promise<Weights> {
 
   const realPaths = new Map<SafetensorsFile, string>();
   for (const file of model.files) realPaths.set(file, await realpath(file.path));
-  const files = [...realPaths.values()];
-  const folder = dirname(files[0]!);
-  if (files.some((file) => dirname(file) !== folder)) {
+  const files = [...realPaths].map(([file, path]) => ({ name: basename(file.path), path }));
+  const folder = dirname(files[0]!.path);
+  if (files.some(({ path }) => dirname(path) !== folder)) {
     throw new ScorerError({
       code: 'WEIGHTS_SCATTERED',
       what: 'the weight files lie in different folders',

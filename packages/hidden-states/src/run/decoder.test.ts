@@ -14,6 +14,7 @@ const MORE = process.env.SCORER_ARCHITECTURES;
 /** Of a row's difference against the row's size. */
 const TOLERANCE = 1e-4;
 const PROMPT_TOLERANCE = 1e-5;
+const HALF_TOLERANCE = 5e-3;
 const PROMPT_MODELS = 10;
 
 const models = [FIXTURES, ...(MORE ? [MORE] : [])].flatMap((folder) =>
@@ -87,10 +88,27 @@ test('a trace longer than one chunk of the MLP has the states of its beginning c
   await decoder.close();
 });
 
-async function openAllLayers(folder: string) {
+test('the attention kernel of the half types, which rotates by itself, gives the states of float32 in float16', async () => {
+  // Heads of 16 dimensions, so that the kernel takes the rotation; without norms in it, which only CUDA's kernel has.
+  const folder = join(FIXTURES, 'mistral-sliding');
+  const [exact, half] = [await openAllLayers(folder), await openAllLayers(folder, 'float16')];
+  const sequence = {
+    inputIds: Int32Array.from({ length: 60 }, (_, i) => (i * i + 3) % 40),
+    positions: Int32Array.of(5, 30, 59),
+  };
+  const expected = await exact.decoder.hiddenStates(sequence);
+  const states = await half.decoder.hiddenStates(sequence);
+  for (const layer of exact.layers) {
+    const difference = relativeDifference(floats(states.get(layer)!), floats(expected.get(layer)!), exact.rowSize);
+    expect(difference, `layer ${layer}`).toBeLessThan(HALF_TOLERANCE);
+  }
+  await Promise.all([exact.decoder.close(), half.decoder.close()]);
+});
+
+async function openAllLayers(folder: string, compute: 'float32' | 'float16' = 'float32') {
   const model = await loadModel(folder);
   const layers = Array.from({ length: model.spec.layerCount + 1 }, (_, layer) => layer);
-  const decoder = await openDecoder(model, { layers, storage: 'F32', compute: 'float32', device: 'cpu' });
+  const decoder = await openDecoder(model, { layers, storage: 'F32', compute, device: 'cpu' });
   return { decoder, layers, rowSize: model.spec.hiddenSize };
 }
 

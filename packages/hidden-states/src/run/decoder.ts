@@ -56,6 +56,7 @@ export async function openDecoder(model: DecoderModel, options: DecoderOptions):
   const session = await openSession(buildDecoderGraph(model, { ...options, takesPast: keepsPrompts }), {
     device,
     threads,
+    varyingLengths: true,
     externalDataFolder: model.weights.folder,
   });
   const run = keepsPrompts ? promptRunner(session, model, options) : wholeRunner(session, options);
@@ -150,7 +151,8 @@ function int32(value: number): TensorData {
   return { type: 'int32', dims: [1], data: Int32Array.of(value) };
 }
 
-function storedBytes({ data }: TensorData, storage: Storage): Uint8Array {
+/** A layer's states, which left the graph as `OUTPUT_TYPE`, in the storage type. */
+export function storedBytes({ data }: TensorData, storage: Storage): Uint8Array {
   if (storage !== 'BF16') return bytesOf(data);
   const rounded = new Uint16Array(data.length);
   f32ToBf16(data as Float32Array, rounded);

@@ -1,11 +1,13 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { f16ToF32, openSafetensors } from '@scorer/core/safetensors';
+import { f16ToF32, openSafetensors, writeSafetensors } from '@scorer/core/safetensors';
 import { openShard } from '@scorer/core/shards';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openAnyDecoder } from '../model/any-model.js';
 import { loadModel } from '../model/load-model.js';
+import type { Decoder } from './decoder.js';
 import { type ExtractOptions, extract } from './extract.js';
 import { estimateMemory } from './memory.js';
 
@@ -139,6 +141,35 @@ describe('a shard', () => {
   });
 });
 
+test('traces are computed in another order than they are stored in, identical ones once, to the same bytes', async () => {
+  const lines = (await readFile(STEPS, 'utf8')).trim().split('\n');
+  const inputPath = join(folder, 'repeated.jsonl');
+  await writeFile(inputPath, [lines[1], lines[0], lines[1], lines[2], lines[1]].map((line) => `${line}\n`).join(''));
+  const computed: string[] = [];
+  const counting = async (...args: Parameters<typeof openAnyDecoder>) => {
+    const decoder = await openAnyDecoder(...args);
+    const hiddenStates: Decoder['hiddenStates'] = (sequence) => {
+      computed.push(sequence.inputIds.join());
+      return decoder.hiddenStates(sequence);
+    };
+    return { ...decoder, hiddenStates };
+  };
+  const summary = await extract({ ...options, inputPath, openDecoder: counting });
+  expect(computed.length).toBe(3);
+  expect(new Set(computed).size).toBe(3);
+
+  const shard = await openShard(summary.shards[0]!.path);
+  expect([...shard.traceIndex]).toEqual([0, 1, 2, 3, 4]);
+  const separate = await extract({ ...options, outputPath: join(folder, 'hs', 'separate') });
+  const other = await openShard(separate.shards[0]!.path);
+  for (const [i, line] of [1, 0, 1, 2, 1].entries()) {
+    const rows = await shard.readRows(LAYER_COUNT, shard.stepOffsets[i]!, shard.stepOffsets[i + 1]!);
+    const expected = await other.readRows(LAYER_COUNT, other.stepOffsets[line]!, other.stepOffsets[line + 1]!);
+    expect(rows).toEqual(expected);
+  }
+  await Promise.all([shard.close(), other.close()]);
+});
+
 describe('a trace that cannot be used', () => {
   async function withRecords(edit: (record: Record<string, unknown>, i: number) => unknown): Promise<string> {
     const records = (await readFile(STEPS, 'utf8'))
@@ -171,7 +202,11 @@ describe('a trace that cannot be used', () => {
   });
 
   test('is listed with the numbers when memory does not suffice for it, and a model that never fits is refused', async () => {
-    const estimate = estimateMemory(await loadModel(MODEL), [LAYER_COUNT], 'float32');
+    const estimate = estimateMemory(await loadModel(MODEL), {
+      layers: [LAYER_COUNT],
+      compute: 'float32',
+      device: 'cpu',
+    });
     const availableMemory = estimate.model + 240 * estimate.perToken;
     const messages: string[] = [];
     const run = extract({
@@ -191,6 +226,29 @@ describe('a trace that cannot be used', () => {
 
     const tooLittle = extract({ ...options, outputPath: join(folder, 'hs', 'never'), availableMemory: estimate.model });
     await expect(tooLittle).rejects.toMatchObject({ code: 'MODEL_TOO_LARGE', kind: 'input' });
+  });
+
+  test('is named when a value of it does not fit into float16, and fits into wider storage', async () => {
+    const model = join(folder, 'model');
+    await cp(MODEL, model, { recursive: true });
+    const weights = await openSafetensors(join(MODEL, 'model.safetensors'));
+    const tensors: Parameters<typeof writeSafetensors>[1][number][] = [];
+    for (const { name, dtype, shape } of weights.tensors.values()) {
+      const data = (await weights.read(name)).slice();
+      // The last value of the last norm becomes 2^100.
+      if (name === 'model.norm.weight')
+        data.set(dtype === 'F32' ? [0, 0, 128, 113] : [128, 113], data.length - (dtype === 'F32' ? 4 : 2));
+      tensors.push({ name, dtype, shape, data });
+    }
+    await weights.close();
+    await writeSafetensors(join(model, 'model.safetensors'), tensors, { format: 'pt' });
+
+    const run = extract({ ...options, model, maxFailures: { count: 0 } });
+    await expect(run).rejects.toThrow(/NOT_FINITE.*layer 5 .*F16/);
+    for (const storage of ['F32', 'BF16'] as const) {
+      const outputPath = join(folder, 'hs', storage);
+      expect(await extract({ ...options, model, storage, outputPath })).toMatchObject({ traces: 5, failures: 0 });
+    }
   });
 
   test('is recognised when its positions were made with another tokenizer', async () => {

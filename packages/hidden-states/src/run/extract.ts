@@ -2,14 +2,15 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, resolveDevice } from '@scorer/core/onnx';
+import { type Device, graphicsCards, resolveDevice } from '@scorer/core/onnx';
 import type { ShardOrigin, StepRecord, Storage } from '@scorer/core/schema';
-import { openShardWriter, removePartial, type ShardWriter, type TraceStates } from '@scorer/core/shards';
+import { openShardWriter, removePartial, type ShardWriter } from '@scorer/core/shards';
 import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
 import type { ComputeType } from '../graph/graph-weights.js';
+import { type AnyModel, loadAnyModel, openAnyDecoder } from '../model/any-model.js';
+import { computeTypeFor } from '../model/compute-type.js';
 import { modelFingerprint } from '../model/fingerprint.js';
-import { type DecoderModel, loadModel } from '../model/load-model.js';
-import { type Decoder, openDecoder } from './decoder.js';
+import type { Decoder, DecoderOptions } from './decoder.js';
 import {
   createFailureBudget,
   type FailureBudget,
@@ -19,15 +20,19 @@ import {
 } from './failures.js';
 import { finishedShards, type ShardContents } from './finished-shards.js';
 import { checkFinite } from './finite.js';
+import { labelsOf } from './labels.js';
 import { parseLayers } from './layers.js';
 import { checkLength, describeMemory, estimateMemory, longestTrace } from './memory.js';
 import { type PlannedShard, planShards } from './plan.js';
 import { openRecords, type RecordLine } from './records.js';
+import { schedule } from './schedule.js';
 import { type TraceTokens, tokenizeRecord } from './trace-tokens.js';
 
 export interface ExtractOptions {
-  /** Hugging Face model folder. */
+  /** Hugging Face model folder, the id of a hub model, or an .onnx file. */
   model: string;
+  /** Branch, tag or commit of a hub model; `main` by default. */
+  revision?: string | undefined;
   /** Step records, JSONL. */
   inputPath: string;
   /** Shards are named `<outputPath>_hiddenstates_<start>_<end>.safetensors`. */
@@ -43,6 +48,8 @@ export interface ExtractOptions {
   compute?: ComputeType | undefined;
   /** How states are stored; F16 by default. */
   storage?: Storage;
+  /** What the file's first line counts as, where the file is a piece of a larger one; 0 by default. */
+  firstLine?: number | undefined;
   /** Most lines in one shard; 1000 by default. */
   shardSize?: number;
   /** This process makes shards index, index + count, … */
@@ -58,8 +65,10 @@ export interface ExtractOptions {
   onWarning?: ((message: string) => void) | undefined;
   /** Takes what the run will need, before it begins. */
   onInfo?: ((message: string) => void) | undefined;
-  /** Bytes that the process may use on the CPU; by default what the system says is free. */
+  /** Bytes that the pass may use on the device; by default what is free on the CPU, or what the card has. */
   availableMemory?: number;
+  /** Where the decoder comes from: of a caller that keeps one for several ranges. Closed at the end of each. */
+  openDecoder?: (model: AnyModel, options: DecoderOptions) => Promise<Decoder>;
 }
 
 export interface ExtractedShard {
@@ -76,6 +85,8 @@ export interface ExtractSummary {
   traces: number;
   steps: number;
   failures: number;
+  /** Traces that this run stored; the others were there already, or failed. */
+  stored: number;
   layers: number[];
   hidden_size: number;
   model: string;
@@ -97,14 +108,16 @@ const TRACES_IN_FLIGHT = 3;
  */
 export async function extract(options: ExtractOptions): Promise<ExtractSummary> {
   const { signal, storage = 'F16', overwrite = 'refuse' } = options;
-  const model = await loadModel(options.model, { ignoreKeys: options.ignoreConfigKeys });
-  const tokenizer = await loadTokenizer(options.model);
+  const { revision, onProgress, ignoreConfigKeys: ignoreKeys } = options;
+  const model = await loadAnyModel(options.model, { ignoreKeys, revision, signal, onProgress });
+  const tokenizer = await loadTokenizer(model.folder);
   const layers = parseLayers(options.layers ?? 'last', model.spec.layerCount);
   const plan = await planShards({
     inputPath: options.inputPath,
     outputPath: options.outputPath,
     start: options.start ?? 0,
     end: options.end,
+    firstLine: options.firstLine,
     shardSize: options.shardSize ?? DEFAULT_SHARD_SIZE,
     part: options.part ?? { index: 0, count: 1 },
     signal,
@@ -112,7 +125,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
   for (const warning of plan.warnings) options.onWarning?.(warning);
 
   const device = await resolveDevice(options.device ?? 'auto');
-  const compute = computeTypeFor(device, options.compute);
+  const compute = computeTypeFor(model, device, options.compute);
   const fingerprint = await modelFingerprint(model, { signal });
   const contents: ShardContents = { layers, hiddenSize: model.spec.hiddenSize, storage, fingerprint, compute };
 
@@ -121,14 +134,21 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
   const traceCount = missing.reduce((total, shard) => total + shard.records, 0);
   const progress = progressCounter(traceCount, options.onProgress);
 
+  const counts = { stored: 0 };
   const written = new Map<PlannedShard, ExtractedShard>();
   if (missing.length > 0) {
     await mkdir(dirname(options.outputPath), { recursive: true });
-    const fits = device === 'cpu' ? planMemory(model, { ...options, layers, compute }) : () => {};
-    const decoder = await openDecoder(model, { layers, storage, compute, device, threads: options.threads });
-    const records = openRecords(options.inputPath, { signal });
+    const fits = planMemory(model, { ...options, layers, compute, device });
+    const decoder = await (options.openDecoder ?? openAnyDecoder)(model, {
+      layers,
+      storage,
+      compute,
+      device,
+      threads: options.threads,
+    });
+    const records = openRecords(options.inputPath, { firstLine: options.firstLine, signal });
     const budget = createFailureBudget(options.maxFailures ?? DEFAULT_MAX_FAILURES, traceCount);
-    const context: ShardContext = { decoder, tokenizer, fits, storage, budget, progress, signal };
+    const context: ShardContext = { counts, decoder, tokenizer, fits, storage, budget, progress, signal };
     const origin = {
       model: model.name,
       model_fingerprint: fingerprint,
@@ -154,6 +174,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
     traces: sum(shards, 'traces'),
     steps: sum(shards, 'steps'),
     failures: sum(shards, 'failures'),
+    stored: counts.stored,
     layers,
     hidden_size: contents.hiddenSize,
     model: model.name,
@@ -163,6 +184,7 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
 }
 
 interface ShardContext {
+  counts: { stored: number };
   decoder: Decoder;
   tokenizer: ScorerTokenizer;
   /** Throws for a trace of so many tokens that it does not fit into memory. */
@@ -173,22 +195,24 @@ interface ShardContext {
   signal: AbortSignal | undefined;
 }
 
-/** For each record: tokens → forward → rows at the step ends → append; then the shard is sealed. */
+/** For each record, in the order that `schedule` gives: tokens → forward → rows at the step ends → append; then the shard is sealed. */
 async function extractShard(
   shard: PlannedShard,
   lines: AsyncIterable<RecordLine>,
   writer: ShardWriter,
   context: ShardContext,
 ): Promise<ExtractedShard> {
-  const { storage, budget, progress, signal } = context;
+  const { counts, storage, budget, progress, signal } = context;
   const failures: TraceFailure[] = [];
   const inFlight: PendingTrace[] = [];
+  let newest: PendingTrace | undefined;
 
   const store = async ({ index, record, tokens, states }: PendingTrace): Promise<void> => {
     try {
       const hiddenStates = await states;
       checkFinite(hiddenStates, storage);
       await writer.append({ traceIndex: index, ...tokens, ...labelsOf(record), hiddenStates });
+      counts.stored += 1;
     } catch (error) {
       fail(index, error);
     }
@@ -202,15 +226,19 @@ async function extractShard(
     budget.spend(failure);
   };
 
+  async function* unfinished(all: AsyncIterable<RecordLine>): AsyncGenerator<RecordLine, void, undefined> {
+    for await (const line of all) {
+      if (writer.finished.has(line.index)) progress(1);
+      else yield line;
+    }
+  }
+
   try {
-    for await (const line of lines) {
+    for await (const line of schedule(unfinished(lines))) {
       signal?.throwIfAborted();
-      if (writer.finished.has(line.index)) {
-        progress(1);
-        continue;
-      }
       try {
-        inFlight.push(startTrace(line, context));
+        newest = startTrace(line, context, newest);
+        inFlight.push(newest);
       } catch (error) {
         fail(line.index, error);
         progress(1);
@@ -219,7 +247,10 @@ async function extractShard(
     }
     for (const trace of inFlight.splice(0)) await store(trace);
     const { traces, steps } = await writer.seal({ signal });
-    await writeFailures(shard.path, failures);
+    await writeFailures(
+      shard.path,
+      failures.toSorted((a, b) => a.trace_index - b.trace_index),
+    );
     return { path: shard.path, traces, steps, failures: failures.length, status: 'written' };
   } finally {
     await writer.close();
@@ -235,67 +266,61 @@ interface PendingTrace {
   states: Promise<Map<number, Uint8Array>>;
 }
 
-function startTrace(line: RecordLine, { tokenizer, decoder, fits }: ShardContext): PendingTrace {
+/** @param previous trace, whose states are taken where this one is identical */
+function startTrace(
+  line: RecordLine,
+  { tokenizer, decoder, fits }: ShardContext,
+  previous: PendingTrace | undefined,
+): PendingTrace {
   if ('error' in line) throw line.error;
   const { index, record } = line;
   const tokens = tokenizeRecord(record, tokenizer);
   const { inputIds, stepPositions, promptLength } = tokens;
   fits(inputIds.length);
+  if (previous && isSameTrace(tokens, previous.tokens)) return { index, record, tokens, states: previous.states };
   const states = decoder.hiddenStates({ inputIds, positions: stepPositions, promptLength });
   // A rejection is met when the trace is stored; should the run end before that, it is nobody's business.
   states.catch(() => {});
   return { index, record, tokens, states };
 }
 
-function labelsOf(record: StepRecord): Pick<TraceStates, 'isCorrect' | 'texts'> {
-  return {
-    isCorrect: record.is_correct,
-    texts: {
-      question: record.question,
-      original_response: record.full_text,
-      full_forward_text: record.prompt + record.forward_text,
-      ground_truth: record.ground_truth,
-      extracted_answer: record.extracted_answer,
-    },
-  };
+function isSameTrace(a: TraceTokens, b: TraceTokens): boolean {
+  const isSame = (x: Int32Array, y: Int32Array): boolean =>
+    x.length === y.length && x.every((value, i) => value === y[i]);
+  return (
+    a.promptLength === b.promptLength && isSame(a.stepPositions, b.stepPositions) && isSame(a.inputIds, b.inputIds)
+  );
 }
 
 /** Says what the run will need, and gives the check of a trace's length. */
 function planMemory(
-  model: DecoderModel,
+  model: AnyModel,
   {
     layers,
     compute,
-    availableMemory,
+    device,
+    availableMemory = memoryOf(device),
     onInfo,
-  }: Pick<ShardContents, 'layers' | 'compute'> & Pick<ExtractOptions, 'availableMemory' | 'onInfo'>,
+  }: Pick<DecoderOptions, 'layers' | 'compute' | 'device'> & Pick<ExtractOptions, 'availableMemory' | 'onInfo'>,
 ): (tokens: number) => void {
-  const estimate = estimateMemory(model, layers, compute);
-  const available = availableMemory ?? process.availableMemory();
-  const longest = longestTrace(estimate, available);
-  onInfo?.(describeMemory(estimate, longest, available));
+  if (model.kind === 'onnx') {
+    onInfo?.('memory: for an .onnx file there is no estimate');
+    return () => {};
+  }
+  if (availableMemory === undefined) {
+    onInfo?.('memory: nvidia-smi, which would tell how much the card has, is not there');
+    return () => {};
+  }
+  const estimate = estimateMemory(model, { layers, compute, device });
+  const longest = longestTrace(estimate, availableMemory);
+  onInfo?.(describeMemory(estimate, longest, availableMemory));
   return (tokens) => checkLength(tokens, longest, estimate);
 }
 
-/**
- * The arithmetic to use on a device.
- * @throws ScorerError `BAD_DTYPE` (usage) where ONNX Runtime has no attention kernel for it there
- */
-function computeTypeFor(device: Device, wish: ComputeType | undefined): ComputeType {
-  const possible = COMPUTE_TYPES[device];
-  const compute = wish ?? possible[0]!;
-  if (possible.includes(compute)) return compute;
-  throw new ScorerError({
-    code: 'BAD_DTYPE',
-    kind: 'usage',
-    what: `${compute} can't be computed on ${device}`,
-    where: '--dtype',
-    hint: `use ${possible.join(' or ')}`,
-  });
+/** What is free on the CPU; on a card all there is, since a decoder that is already open takes a part of it. */
+function memoryOf(device: Device): number | undefined {
+  return device === 'cpu' ? process.availableMemory() : graphicsCards()[0]?.memory;
 }
-
-/** The first is the default: what the original computes in on that device. */
-const COMPUTE_TYPES: Record<Device, readonly ComputeType[]> = { cpu: ['float32'], cuda: ['bfloat16', 'float16'] };
 
 function progressCounter(total: number, onProgress: OnProgress | undefined): (records: number) => void {
   let done = 0;

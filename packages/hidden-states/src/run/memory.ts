@@ -1,31 +1,57 @@
 import { ScorerError } from '@scorer/core/errors';
+import type { Device } from '@scorer/core/onnx';
 import { COMPUTE_BYTES, type ComputeType } from '../graph/graph-weights.js';
 import type { DecoderModel } from '../model/load-model.js';
 
 export interface MemoryEstimate {
-  /** Bytes of the loaded model and the process around it. */
+  /** Bytes of the loaded model and what is always around it. */
   readonly model: number;
   /** Bytes for each token of the trace being computed. */
   readonly perToken: number;
 }
 
-/** Node, ONNX Runtime and the tokenizer; measured. */
-const PROCESS_BYTES = 80 * 2 ** 20;
-
 /**
- * Rows of hidden size, of all query heads, and of all key or value heads that live at the same time in a layer's
- * attention, where a pass is widest; the MLP goes through the tokens in chunks. Measured with models of different
- * proportions at 2,048 to 32,768 tokens (bench/hidden-states-memory.mjs); the allocator's slack is in them.
+ * What a device needs at most: bytes beside the weights, and rows of each width that live at the same time where a pass
+ * is widest.
  */
-const LIVE_ROWS = { hidden: 8, query: 6, keyValue: 4 };
+interface DeviceNeeds {
+  readonly base: number;
+  readonly rows: {
+    /** D */
+    readonly hidden: number;
+    /** H·d */
+    readonly query: number;
+    /** K·d */
+    readonly keyValue: number;
+    /** I */
+    readonly intermediate: number;
+  };
+}
+
+const NEEDS: Record<Device, DeviceNeeds> = {
+  /**
+   * Node, ONNX Runtime and the tokenizer; a layer's attention, since the MLP goes through the tokens in chunks. Measured
+   * with models of different proportions at 2,048 to 32,768 tokens (bench/hidden-states-memory.mjs); the allocator's
+   * slack is in them.
+   */
+  cpu: { base: 80 * 2 ** 20, rows: { hidden: 8, query: 6, keyValue: 4, intermediate: 0 } },
+  /**
+   * An upper bound of what ONNX Runtime allocated for four models of 4 to 15 B parameters at 2,048 to 27,000 tokens
+   * (bench/gpu/rehearsal); it takes memory by the GiB, of which large tensors leave much unused.
+   */
+  cuda: { base: 2 ** 31, rows: { hidden: 2, query: 0, keyValue: 0, intermediate: 12 } },
+};
 
 /**
- * Memory that a forward pass on the CPU takes at most.
+ * Memory of the device that a forward pass takes at most.
  * @param layers as in `DecoderOptions`: layers after the last one are not loaded
  */
-export function estimateMemory(model: DecoderModel, layers: readonly number[], compute: ComputeType): MemoryEstimate {
+export function estimateMemory(
+  model: DecoderModel,
+  { layers, compute, device }: { layers: readonly number[]; compute: ComputeType; device: Device },
+): MemoryEstimate {
   const { spec, architecture, weights } = model;
-  const { headCount: H, keyValueHeadCount: K, headSize: d, hiddenSize: D } = spec;
+  const { headCount: H, keyValueHeadCount: K, headSize: d, hiddenSize: D, intermediateSize: I } = spec;
   const { embeddings, layer } = architecture.tensors;
   const bytes = COMPUTE_BYTES[compute];
 
@@ -39,8 +65,9 @@ export function estimateMemory(model: DecoderModel, layers: readonly number[], c
   }
   // The embeddings stay in the file's type: only the rows of a trace's tokens are converted.
   const table = weights.tensors.get(embeddings)?.length ?? 0;
-  const rows = LIVE_ROWS.hidden * D + LIVE_ROWS.query * H * d + LIVE_ROWS.keyValue * K * d;
-  return { model: PROCESS_BYTES + table + parameters * bytes, perToken: rows * bytes };
+  const { base, rows } = NEEDS[device];
+  const values = rows.hidden * D + rows.query * H * d + rows.keyValue * K * d + rows.intermediate * I;
+  return { model: base + table + parameters * bytes, perToken: values * bytes };
 }
 
 /**
@@ -53,7 +80,7 @@ export function longestTrace({ model, perToken }: MemoryEstimate, available: num
   if (tokens > 0) return tokens;
   throw new ScorerError({
     code: 'MODEL_TOO_LARGE',
-    what: `the model needs about ${gibibytes(model)}, and ${gibibytes(available)} are free`,
+    what: `the model needs about ${gibibytes(model)}, and there are ${gibibytes(available)}`,
     where: 'memory',
     hint: 'use a machine with more memory, a smaller model, or --layers with an earlier last layer',
   });
@@ -74,7 +101,7 @@ export function describeMemory(estimate: MemoryEstimate, longest: number, availa
   const perThousand = gibibytes(estimate.perToken * 1000);
   return (
     `memory: about ${gibibytes(estimate.model)} for the model and ${perThousand} for 1,000 tokens; ` +
-    `traces of up to ${longest} tokens fit in the ${gibibytes(available)} that are free`
+    `traces of up to ${longest} tokens fit in the ${gibibytes(available)} that there are`
   );
 }
 

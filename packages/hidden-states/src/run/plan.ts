@@ -15,6 +15,10 @@ export interface RangeOptions {
   shardSize: number;
   /** Which of `count` equal processes this is: it makes shards index, index + count, … */
   part: { index: number; count: number };
+  /** What the file's first line counts as, where the file is a piece of a larger one; 0 by default. */
+  firstLine?: number | undefined;
+  /** Asked once for each line, in order: whether it begins another shard although the last one is not full. */
+  startsShard?: ((line: Uint8Array) => boolean) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -40,7 +44,7 @@ export interface Plan {
  * @throws ScorerError `EMPTY_RANGE`, `BAD_OUTPUT_PATH` (usage), and the codes of `readLines`
  */
 export async function planShards(options: RangeOptions): Promise<Plan> {
-  const { inputPath, outputPath, start, shardSize, part } = options;
+  const { inputPath, outputPath, start, shardSize, part, firstLine = 0 } = options;
   if (/[/\\]$/.test(outputPath) || basename(outputPath) === '') {
     throw new ScorerError({
       code: 'BAD_OUTPUT_PATH',
@@ -54,15 +58,16 @@ export async function planShards(options: RangeOptions): Promise<Plan> {
   const drafts: { start: number; end: number; hash: ReturnType<typeof createHash>; records: number }[] = [];
   let lineCount = 0;
   for await (const { line, bytes } of readLines(inputPath, { signal: options.signal })) {
-    const index = line - 1;
+    const index = firstLine + line - 1;
     if (index >= wishedEnd) break;
-    lineCount = line;
+    lineCount = index + 1;
     if (index < start) continue;
-    if ((index - start) % shardSize === 0) {
+    const starts = options.startsShard?.(bytes) ?? false;
+    if (starts || index - (drafts.at(-1)?.start ?? Number.NEGATIVE_INFINITY) >= shardSize) {
       drafts.push({ start: index, end: index, hash: createHash('sha256'), records: 0 });
     }
     const draft = drafts.at(-1)!;
-    draft.end = line;
+    draft.end = index + 1;
     draft.hash.update(bytes).update('\n');
     if (bytes.length > 0) draft.records += 1;
   }

@@ -11,7 +11,12 @@ export interface RecordCursor {
   close(): Promise<void>;
 }
 
-export function openRecords(path: string, options: { signal?: AbortSignal | undefined } = {}): RecordCursor {
+/** @param options.firstLine what the file's first line counts as, 0 by default */
+export function openRecords(
+  path: string,
+  options: { firstLine?: number | undefined; signal?: AbortSignal | undefined } = {},
+): RecordCursor {
+  const { firstLine = 0 } = options;
   const lines = readJsonl(path, options)[Symbol.asyncIterator]();
   /** A line that was read but belongs to a later range. */
   let ahead: JsonlRecord | undefined;
@@ -25,7 +30,7 @@ export function openRecords(path: string, options: { signal?: AbortSignal | unde
   return {
     async *range(start, end) {
       for (let line = await nextLine(); line; line = await nextLine()) {
-        const index = line.line - 1;
+        const index = firstLine + line.line - 1;
         if (index >= end) {
           ahead = line;
           return;

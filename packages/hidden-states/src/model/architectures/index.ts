@@ -7,7 +7,12 @@ import { qwen3 } from './qwen3.js';
 
 export type { Architecture } from './architecture.js';
 
-/** Every supported decoder, by its class name in config.json. */
-export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
-  [llama, mistral, phi3, qwen2, qwen3].map((family) => [family.name, family as unknown as Architecture]),
-);
+const FAMILIES = [llama, mistral, phi3, qwen2, qwen3] as unknown as readonly Architecture[];
+
+/** Class names in config.json of the supported decoders. */
+export const ARCHITECTURE_NAMES: readonly string[] = FAMILIES.map(({ name }) => name);
+
+/** The family of a class in config.json: of a model with its head, `Qwen3ForCausalLM`, or of one without, `Qwen3Model`. */
+export function architectureOf(className: string): Architecture | undefined {
+  return FAMILIES.find(({ name }) => name === className || name.replace('ForCausalLM', 'Model') === className);
+}
