@@ -159,6 +159,7 @@ function plot(samples, seconds) {
       `<path d="M${left} ${y(mb)}H${width - 12}" stroke="#ccc"/><text x="${left - 8}" y="${y(mb) + 4}" text-anchor="end">${mb}</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#555">
+<title>Resident memory of preprocessing over time</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${lines.join('\n')}
 <polyline points="${points}" fill="none" stroke="#2a78d6" stroke-width="1.5"/>
