@@ -83,10 +83,10 @@ export async function openRunFolder(
     if (overwrite) await removeRun(path);
     await refuseOther(config, path);
     const finished = await readMetrics(path);
-    const network = networkOf(config);
+    const [network, trained] = [networkOf(config), trainedNetworkOf(config)];
     const statePath = join(path, FILES.state);
     const isBegun = !finished?.finished && (await fileExists(statePath));
-    const progress = isBegun ? await readState(statePath, network) : undefined;
+    const progress = isBegun ? await readState(statePath, trained) : undefined;
     return {
       path,
       history: progress?.history ?? [],
@@ -103,7 +103,7 @@ export async function openRunFolder(
           for (const file of [FILES.scorer, name]) await writeScorer(join(path, file), network, weights);
           await removeCheckpoints(path, improvements(history, config.select), keep);
         }
-        await writeState(statePath, network, state, history);
+        await writeState(statePath, trained, state, history);
         await writeFileAtomic(
           join(path, FILES.epochs),
           metrics.epochs.map((line) => `${JSON.stringify(line)}\n`).join(''),
@@ -119,8 +119,14 @@ export async function openRunFolder(
   }
 }
 
+/** The network that users load, for rows as they come. */
 export function networkOf({ input_size, hidden_units }: ScorerConfig): NetworkShape {
   return { inputSize: input_size, hiddenUnits: [hidden_units].flat() };
+}
+
+/** The network while it is trained. */
+export function trainedNetworkOf(config: ScorerConfig): NetworkShape {
+  return { ...networkOf(config), inputSize: config.pca ?? config.input_size };
 }
 
 async function takeLock(path: string): Promise<FileLock> {

@@ -45,6 +45,7 @@ export function scorerConfig(
     pos_weight: positiveWeight(settings, train.set.targets),
     dropout: settings.dropout,
     standardise: settings.standardise,
+    pca: settings.pca,
   };
 }
 

@@ -109,6 +109,8 @@ const trainOptions = z.object({
   dropout: z.number().nonnegative().lt(1).default(DEFAULTS.dropout),
   /** Brings inputs to mean 0 and variance 1 over the training steps. */
   standardise: z.boolean().default(DEFAULTS.standardise),
+  /** Trains on so many principal components of the training steps; on all inputs where left out. */
+  pca: count.optional(),
   loss: lossSchema.default(DEFAULTS.loss),
   classBalance: classBalanceSchema.default(DEFAULTS.classBalance),
   seed: z.number().int().nonnegative().default(DEFAULTS.seed),

@@ -222,6 +222,30 @@ describe('its settings', () => {
     expect(kept).toEqual([basename(resumed.checkpoint)]);
   });
 
+  test.each([{ standardise: false }, { standardise: true }])(
+    'principal components, %o: it learns, resumes, and its scorer takes raw rows',
+    async (scaling) => {
+      const settings = { ...scaling, pca: 3, keep: 'best' } as const;
+      const unbroken = await train(options({ ...settings, configName: 'unbroken' }));
+      expect(unbroken.config).toMatchObject({ pca: 3 });
+      expect(unbroken.best.auc).toBeGreaterThan(0.7);
+      expect(unbroken.perEpoch[unbroken.best.epoch - 1]!.auc).toBeCloseTo(unbroken.best.auc, 3);
+
+      const controller = new AbortController();
+      const stopped = train(options({ ...settings, signal: controller.signal, onEpoch: () => controller.abort() }));
+      await expect(stopped).rejects.toThrow(/abort/);
+      await train(options(settings));
+      const other = join(outDir, 'checkpoints/unbroken');
+      for (const name of ['scorer.safetensors', 'state.safetensors']) {
+        expect(await bytes(name), name).toEqual(await bytes(name, other));
+      }
+    },
+  );
+
+  test('more principal components than inputs are refused', async () => {
+    await expect(train(options({ pca: 1000 }))).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });
+  });
+
   test('logistic regression, balanced by drawing, on a drawn share of the traces', async () => {
     const result = await train(options({ hiddenUnits: 0, classBalance: 'sample', maxTraces: 60 }));
     expect(result.split.train.traces + result.split.validation.traces).toBe(60);

@@ -4,10 +4,10 @@ import { ScorerError } from '@scorer/core/errors';
 import type { Device } from '@scorer/core/onnx';
 import type { ScorerConfig } from '@scorer/core/schema';
 import type { z } from 'zod';
-import { networkOf, openRunFolder, type RunFolder } from './checkpoint.js';
+import { networkOf, openRunFolder, type RunFolder, trainedNetworkOf } from './checkpoint.js';
 import { scorerConfig } from './config.js';
 import { epochBatches } from './data/epoch-batches.js';
-import { standardScale } from './data/standardise.js';
+import { inputTransform } from './data/input-transform.js';
 import { openTrainingData, questionsOfSet, type TrainingData } from './data/training-data.js';
 import { createEngine, type Engine, type EngineName, type InputTransform, initialState } from './engine/engine.js';
 import { foldedParameters } from './engine/fold.js';
@@ -108,17 +108,20 @@ async function trainInFolder(training: Training): Promise<TrainingResult> {
 /** The epochs that are left of the run. Returns all of them. */
 async function trainEpochs(training: Training, device: Device): Promise<readonly Epoch[]> {
   const { settings, config, data, run, hooks } = training;
-  const { train, validation } = data;
+  const { validation } = data;
   const history = [...run.history];
   if (isDone(history, settings)) return history;
 
   const batches = epochBatches(data, settings);
-  const scale = config.standardise
-    ? await standardScale(train.rows.inOrder(), train.rows.width, hooks.signal)
-    : undefined;
+  const transform = await inputTransform(data, config, {
+    engine: training.engine,
+    device,
+    threads: settings.threads,
+    signal: hooks.signal,
+  });
   const questions = questionsOfSet(validation);
   const progress = trackRows(hooks, (settings.epochs - history.length) * batches.rowsPerEpoch);
-  const engine = await startEngine(training, { device, scale });
+  const engine = await startEngine(training, { device, transform });
   try {
     while (!isDone(history, settings)) {
       const epoch = history.length + 1;
@@ -130,7 +133,7 @@ async function trainEpochs(training: Training, device: Device): Promise<readonly
       const result = { loss, ...validationMetrics(probabilities(logits), validation.set.labels, questions) };
       history.push(result);
       const state = await engine.state();
-      const weights = foldedParameters(networkOf(config), state.weights, scale);
+      const weights = foldedParameters(networkOf(config), state.weights, transform);
       await run.save({ history, state, weights, metrics: describeRun(history, data, settings.select) });
       hooks.onEpoch?.(epoch, result);
     }
@@ -148,7 +151,7 @@ function validationMetrics(scores: Float32Array, labels: Uint8Array, questions: 
 
 async function startEngine(
   { settings, engine, config, data, run, hooks }: Training,
-  { device, scale }: { device: Device; scale: InputTransform | undefined },
+  { device, transform }: { device: Device; transform: InputTransform | undefined },
 ): Promise<Engine> {
   const network = networkOf(config);
   const { lr: learningRate, weightDecay, dropout, seed, threads } = settings;
@@ -162,12 +165,12 @@ async function startEngine(
         : ({ kind: 'bce', positiveWeight: config.pos_weight } as const),
     dropout,
     seed,
-    inputTransform: scale,
+    inputTransform: transform,
     device,
     threads,
     onWarning: hooks.onWarning,
   };
-  const state = run.state ?? initialState(initialParameters(network, seed));
+  const state = run.state ?? initialState(initialParameters(trainedNetworkOf(config), seed));
   return createEngine(engine, options, state);
 }
 

@@ -73,6 +73,8 @@ export const scorerConfigSchema = z.object({
   dropout: z.number().nonnegative().lt(1).default(0),
   /** Inputs were brought to mean 0 and variance 1 while training; the saved weights take them as they come. */
   standardise: z.boolean().default(false),
+  /** Principal components of the inputs that it was trained on; the saved weights take all inputs. */
+  pca: count.optional(),
 });
 
 export type ScorerConfig = z.output<typeof scorerConfigSchema>;

@@ -60,6 +60,7 @@ export const TRAIN_FLAGS: Command['options'] = {
     defaultDescription: String(DEFAULTS.standardise),
     describe: 'Inputs to mean 0 and variance 1',
   },
+  pca: { type: 'number', describe: 'Train on so many principal components of the inputs' },
   loss: {
     choices: ['bce', 'pairwise'],
     defaultDescription: String(DEFAULTS.loss),

@@ -83,7 +83,8 @@ async function covarianceOf(
   try {
     for await (const { type, count, data } of parts) {
       await session.run(
-        { ...feeds, rows: { type, dims: [count, D], data } },
+        // A copy: rows may lie in shared memory, which ONNX Runtime does not take.
+        { ...feeds, rows: { type, dims: [count, D], data: data.slice() } },
         { fetch: [], carry: { next_sum: 'sum' } },
       );
       feeds = {};
