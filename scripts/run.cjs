@@ -21,7 +21,9 @@ const TASKS = {
     run('knip');
     run('turbo', 'run', 'check', 'test', '--output-logs=new-only');
     run('vitest', 'run', '--project', 'repository');
-    console.log('not run here: the second tier (packed packages, other Nodes, the demo, a browser, Redis, kills, large files): npm run test:long');
+    console.log(
+      'not run here: the second tier (installs, other Nodes, the demo, browser, Redis, kills): npm run test:long',
+    );
   },
   'test:long'() {
     run('turbo', 'run', 'build', '--output-logs=errors-only');
