@@ -24,8 +24,9 @@ function renderSweep(sweep: Sweep, plotlySource: string): string {
   const { config, split } = sweep.layers[0]!.run;
   const validation = `${split.validation.traces} traces of ${split.validation.questions} questions`;
   const body = html`
+<h2>AUC by layer</h2>
 <div class="charts">
-${chartCard('layers', 'Validation AUC by layer', 'Over all steps together, and the mean within questions that have right and wrong steps.')}
+${chartCard('layers', 'Validation', 'Over all steps together, and the mean within questions that have right and wrong steps.')}
 </div>
 <h2>Layers in figures</h2>
 <div class="card"><div class="scroll">${layerTable(sweep)}</div>
