@@ -5,5 +5,5 @@ export { type Manifest, type ManifestShard, openRun, type Run, readRun } from '.
 export { openRoots, type Roots } from './run/roots.js';
 export { type SubmitOptions, type SubmitSummary, submit } from './run/submit.js';
 export { type VerifyReport, verifyRun } from './run/verify.js';
-export type { ServedRun } from './work/serve-run.js';
-export { type WorkOptions, work } from './work/work.js';
+export type { ServedRun } from './serve/serve-run.js';
+export { type WorkOptions, work } from './serve/work.js';

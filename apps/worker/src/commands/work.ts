@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { runFile } from '../queue/registry.js';
 import { reportRun } from '../queue/report.js';
 import { openRun } from '../run/manifest.js';
-import { MIXABLE } from '../work/profile.js';
-import type { ServedRun } from '../work/serve-run.js';
-import { work } from '../work/work.js';
+import { MIXABLE } from '../serve/profile.js';
+import type { ServedRun } from '../serve/serve-run.js';
+import { work } from '../serve/work.js';
 import { redisOptions, redisSchema, rootOptions, rootSchema, rootsOf, runSchema, withRedis } from './common.js';
 import { describeReport } from './describe-report.js';
 

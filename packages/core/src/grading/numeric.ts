@@ -172,7 +172,7 @@ function evaluateCall(name: FunctionName, args: readonly Complex[], point: numbe
     case 'binomial':
       return y ? binomial(x, y) : UNDEFINED;
     case 'f':
-      // A function that the answer does not define: any fixed but arbitrary value for each argument.
+      // A function that the answer does not define: a fixed but arbitrary value for each argument.
       return isReal(x) ? fromReal(variable(`f(${x.re.toPrecision(9)})`, point), 0) : UNDEFINED;
     default:
       return args.every(isReal) ? evaluateRealCall(name, args) : UNDEFINED;

@@ -33,7 +33,7 @@ test('a chunk is made of few blocks from all over the set, and its rows are mixe
   expect(neighbours.length).toBeLessThan(20);
 });
 
-test('with blocks of one row each order of a small set is as likely as any other', () => {
+test('with blocks of one row all orders of a small set are equally likely', () => {
   const counts = new Map<string, number>();
   for (let seed = 0; seed < 6000; seed++) {
     const order = orderOf({ count: 3, blockRows: 1, chunkRows: 3, seed }).join();

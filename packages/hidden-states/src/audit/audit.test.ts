@@ -168,7 +168,7 @@ describe('an audit names', () => {
   });
 
   test('the residual stream before the final norm, and one after a norm it should not have', async () => {
-    // Directions are all that is left of the stream: any scale of it has the same norm.
+    // Directions are all that is left of the stream, since its norm is the same at every scale.
     const norm = await readFinalNorm(await loadModel(MODEL));
     const before: Fault = (_, states) =>
       new Map(

@@ -109,7 +109,7 @@ function describeTrace({ shards }: ShardDataset, trace: number): string {
 }
 
 function mean(values: readonly number[]): number {
-  // A trace without steps is never learnt from: any label does.
+  // A trace without steps is never learnt from, so its label does not matter.
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

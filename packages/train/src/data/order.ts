@@ -183,7 +183,7 @@ function balancedPositions(labels: Uint8Array, right: number, random: RandomStre
   return positions;
 }
 
-/** The positions of each question that has any, ascending. */
+/** The positions of each question that occurs, ascending. */
 function positionsByQuestion(questions: Uint32Array): Uint32Array[] {
   const counts = new Map<number, number>();
   for (const question of questions) counts.set(question, (counts.get(question) ?? 0) + 1);

@@ -40,7 +40,7 @@ export interface WorkOptions {
 const IDLE_MS = 5_000;
 
 /**
- * Takes shards from the queue and makes them, one at a time, until no run has any left.
+ * Takes shards from the queue and makes them, one at a time, until none is left in a run.
  * @returns what was done for each run
  * @throws ScorerError `WORKER_DIFFERS`; `WORKER_UNWELL` (retryable) where one shard after the other failed here;
  * `RUN_NOT_FOUND` (usage); the signal's reason after a clean stop
