@@ -12,6 +12,7 @@ import { loadModel } from '../model/load-model.js';
 import type { ExtractedShard } from '../run/extract.js';
 import {
   createFailureBudget,
+  DEFAULT_MAX_FAILURES,
   type FailureBudget,
   type FailureLimit,
   type TraceFailure,
@@ -21,7 +22,7 @@ import { finishedShards, type ShardContents } from '../run/finished-shards.js';
 import { checkFinite } from '../run/finite.js';
 import { labelsOf } from '../run/labels.js';
 import { parseLayers } from '../run/layers.js';
-import { type PlannedShard, planShards } from '../run/plan.js';
+import { DEFAULT_SHARD_SIZE, type PlannedShard, planShards } from '../run/plan.js';
 import { openRecords, type RecordLine } from '../run/records.js';
 import { tokenizeRecord } from '../run/trace-tokens.js';
 import { type FinalNorm, normalised, readFinalNorm } from './final-norm.js';
@@ -85,9 +86,6 @@ export interface ImportSummary {
   /** Files that no trace took; 0 where an earlier run had begun. */
   unused_files: number;
 }
-
-const DEFAULT_SHARD_SIZE = 1000;
-const DEFAULT_MAX_FAILURES: FailureLimit = { share: 0.01 };
 
 const OPEN_SOURCE: Record<SourceKind, (path: string, options: SourceOptions) => Promise<StatesSource>> = {
   step: openStepSource,

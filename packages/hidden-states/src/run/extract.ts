@@ -13,6 +13,7 @@ import { modelFingerprint } from '../model/fingerprint.js';
 import type { Decoder, DecoderOptions } from './decoder.js';
 import {
   createFailureBudget,
+  DEFAULT_MAX_FAILURES,
   type FailureBudget,
   type FailureLimit,
   type TraceFailure,
@@ -23,7 +24,7 @@ import { checkFinite } from './finite.js';
 import { labelsOf } from './labels.js';
 import { parseLayers } from './layers.js';
 import { checkLength, describeMemory, estimateMemory, longestTrace } from './memory.js';
-import { type PlannedShard, planShards } from './plan.js';
+import { DEFAULT_SHARD_SIZE, type PlannedShard, planShards } from './plan.js';
 import { openRecords, type RecordLine } from './records.js';
 import { schedule } from './schedule.js';
 import { type TraceTokens, tokenizeRecord } from './trace-tokens.js';
@@ -93,9 +94,6 @@ export interface ExtractSummary {
   device: Device;
   dtype: ComputeType;
 }
-
-const DEFAULT_SHARD_SIZE = 1000;
-const DEFAULT_MAX_FAILURES: FailureLimit = { share: 0.01 };
 
 /** Traces given to the decoder before the oldest is stored: it computes while others are tokenized and written. */
 const TRACES_IN_FLIGHT = 3;

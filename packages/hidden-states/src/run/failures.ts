@@ -13,6 +13,8 @@ export interface TraceFailure {
 /** How many failed traces a run may have and still count as done: a number, or a share of its traces. */
 export type FailureLimit = { count: number } | { share: number };
 
+export const DEFAULT_MAX_FAILURES: FailureLimit = { share: 0.01 };
+
 /** @throws ScorerError `BAD_OPTION` (usage) */
 export function parseFailureLimit(text: string): FailureLimit {
   const [, number, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];

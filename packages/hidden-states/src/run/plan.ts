@@ -3,6 +3,9 @@ import { basename } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import { readLines } from '@scorer/core/jsonl';
 
+/** Traces in a shard. */
+export const DEFAULT_SHARD_SIZE = 1000;
+
 export interface RangeOptions {
   /** Step records, one a line. */
   inputPath: string;

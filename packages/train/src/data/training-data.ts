@@ -91,8 +91,8 @@ export async function openTrainingData(settings: TrainSettings): Promise<Trainin
       questionTexts: [...questionNumbers.keys()],
       tracesWithoutSteps: steps.tracesWithoutSteps + (other ? validationSteps.tracesWithoutSteps : 0),
       fingerprints: {
-        data: fingerprint(dataset),
-        validation: other && fingerprint(other),
+        data: dataFingerprint(dataset),
+        validation: other && dataFingerprint(other),
         labels: labels?.fingerprint,
       },
       close() {
@@ -153,7 +153,8 @@ function checkAgreement(train: ShardDataset, validation: ShardDataset): void {
   }
 }
 
-function fingerprint({ shards }: ShardDataset): string {
+/** What config.json knows a folder of shards by: `data_fingerprint`. */
+export function dataFingerprint({ shards }: ShardDataset): string {
   const hash = createHash('sha256');
   for (const { metadata } of shards) hash.update(metadata.data_sha256);
   return hash.digest('hex');

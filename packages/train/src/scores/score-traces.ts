@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type OnProgress, parseOptions } from '@scorer/core/cli';
@@ -9,6 +8,7 @@ import { type Regions, regionsSchema } from '@scorer/core/schema';
 import { openShardDataset, type Shard, type ShardDataset } from '@scorer/core/shards';
 import { z } from 'zod';
 import { FILES } from '../checkpoint.js';
+import { dataFingerprint } from '../data/training-data.js';
 import { loadScorer, type Scorer } from '../scorer.js';
 import { aggregationNameSchema, parseAggregation } from './aggregate.js';
 import { featureOfScorer } from './feature-of-scorer.js';
@@ -243,17 +243,10 @@ function* warnings({ config }: Scorer, { regions, dataset, heldOut }: WarningFac
   if (regions !== config.regions) {
     yield `the scorer was trained on --regions ${config.regions}, and scores ${regions}`;
   }
-  if (!heldOut?.isOwn && config.data_fingerprint === fingerprintOf(dataset)) {
+  if (!heldOut?.isOwn && config.data_fingerprint === dataFingerprint(dataset)) {
     yield 'the scorer was trained on part of these traces; --only validation scores those that were kept apart';
   }
   if (heldOut?.isOwn && heldOut.kind === 'step') {
     yield 'the scorer was split by step: it was trained on other steps of the traces that validated it';
   }
-}
-
-/** As `data_fingerprint` of a scorer's config.json. */
-function fingerprintOf({ shards }: ShardDataset): string {
-  const hash = createHash('sha256');
-  for (const { metadata } of shards) hash.update(metadata.data_sha256);
-  return hash.digest('hex');
 }
