@@ -1,7 +1,8 @@
 import { ScorerError } from '@scorer/core/errors';
 import { createGraph, cutModel, int64, type OnnxTensor, openSession, type TensorData } from '@scorer/core/onnx';
 import type { Storage } from '@scorer/core/schema';
-import { OUTPUT_TYPE, POSITIONS, TRACE_LENGTH } from '../graph/decoder-graph.js';
+import { OUTPUT_TYPE, POSITIONS } from '../graph/decoder-graph.js';
+import { TRACE_LENGTH } from '../graph/sequence.js';
 import { type Decoder, type DecoderOptions, storedBytes } from '../run/decoder.js';
 import { type OnnxDecoderModel, selectsPositions } from './load-onnx-model.js';
 

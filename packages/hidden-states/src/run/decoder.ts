@@ -1,18 +1,11 @@
 import { type Device, type OnnxSession, openSession, type TensorData } from '@scorer/core/onnx';
 import { f32ToBf16 } from '@scorer/core/safetensors';
 import type { Storage } from '@scorer/core/schema';
-import {
-  buildDecoderGraph,
-  computedLayers,
-  hiddenStatesOutput,
-  INPUT_IDS,
-  kernelHeadSize,
-  POSITIONS,
-  pastInputs,
-  presentOutputs,
-  TRACE_LENGTH,
-} from '../graph/decoder-graph.js';
+import { buildDecoderGraph, computedLayers, hiddenStatesOutput, INPUT_IDS, POSITIONS } from '../graph/decoder-graph.js';
 import type { ComputeType } from '../graph/graph-weights.js';
+import { kernelHeadSize } from '../graph/heads.js';
+import { pastInputs, presentOutputs } from '../graph/key-value-cache.js';
+import { TRACE_LENGTH } from '../graph/sequence.js';
 import type { DecoderModel } from '../model/load-model.js';
 
 export interface DecoderOptions {

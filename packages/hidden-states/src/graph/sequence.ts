@@ -1,0 +1,75 @@
+import { int64, type Value } from '@scorer/core/onnx';
+import type { Builder } from './builder.js';
+import type { Cache } from './key-value-cache.js';
+import { lengthOf } from './projections.js';
+import { type TokenChunks, tokenChunks } from './token-chunks.js';
+
+/** Input of models with LongRoPE alone, int32 [1]: tokens of the whole trace, which choose between its two rotations. */
+export const TRACE_LENGTH = 'trace_length';
+
+/** What the attention of every layer shares. */
+export interface SequenceInputs {
+  /** Index of the last of these tokens in the sequence, int32 [1] */
+  readonly lastIndex: Value;
+  /** Tokens up to and with these, int32 scalar */
+  readonly length: Value;
+  /** Tokens before these, int64 [1] */
+  readonly start: Value;
+  /** In which their attention is computed; undefined for all at once. */
+  readonly chunks: TokenChunks | undefined;
+  /** Index of the first row of cos and sin: 0, int64 [1] */
+  readonly firstRow: Value;
+  /** Of the angles of these tokens, [T, pairs] */
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+export function sequenceInputs(builder: Builder, inputIds: Value, past: Cache | undefined): SequenceInputs {
+  const { graph, spec, options } = builder;
+  const { rotary } = spec;
+  const toScalar = int64(graph, [], [0]);
+  const scalar = (value: Value): Value => graph.node('Reshape', [value, toScalar]);
+  const zero = int64(graph, [0]);
+
+  const length = lengthOf({ graph }, inputIds, 1);
+  const start = past ? lengthOf({ graph }, past.key, 2) : zero;
+  const end = past ? graph.node('Add', [start, length]) : length;
+  const end32 = graph.cast(end, 'int32');
+
+  const range = graph.node('Range', [scalar(start), scalar(end), scalar(int64(graph, [1]))]);
+  const column = graph.node('Unsqueeze', [graph.cast(range, 'float32'), int64(graph, [1])]); // [T, 1]
+  // float32 throughout, as in transformers, whatever the compute type.
+  const row = (frequencies: Float32Array): Value => graph.constant('float32', [1, frequencies.length], frequencies);
+  let frequencies = row(rotary.inverseFrequencies);
+  if (rotary.long) {
+    const above = graph.constant('int32', [1], Int32Array.of(rotary.long.above));
+    const isLong = graph.node('Greater', [graph.input(TRACE_LENGTH, 'int32', [1]), above]);
+    frequencies = graph.node('Where', [isLong, row(rotary.long.inverseFrequencies), frequencies]);
+  }
+  const angles = graph.node('Mul', [column, frequencies]);
+  const scaling = graph.constant('float32', [], Float32Array.of(rotary.scaling));
+  const scaled = (values: Value): Value => (rotary.scaling === 1 ? values : graph.node('Mul', [values, scaling]));
+  return {
+    // From the range, which is on the device: a difference of lengths would be computed on the CPU and copied over.
+    lastIndex: graph.cast(graph.node('Gather', [range, int64(graph, [-1])]), 'int32'),
+    length: scalar(end32),
+    start,
+    chunks: attentionChunks(builder, length),
+    firstRow: zero,
+    cos: graph.cast(scaled(graph.node('Cos', [angles])), options.compute),
+    sin: graph.cast(scaled(graph.node('Sin', [angles])), options.compute),
+  };
+}
+
+/**
+ * Most queries that the attention kernel gets at a time, and for long traces the part of them: it leaves out masked keys
+ * by large blocks only, so that a short trace would cost it up to twice the products that a causal mask leaves.
+ */
+const ATTENTION_CHUNK_TOKENS = 128;
+const ATTENTION_CHUNK_SHARE = 64;
+
+function attentionChunks({ graph, options }: Builder, length: Value): TokenChunks | undefined {
+  if (options.compute !== 'float32') return undefined;
+  const share = graph.node('Div', [length, int64(graph, [ATTENTION_CHUNK_SHARE])]);
+  return tokenChunks(graph, length, graph.node('Max', [share, int64(graph, [ATTENTION_CHUNK_TOKENS])]));
+}
