@@ -5,7 +5,7 @@ import { hideBin } from 'yargs/helpers';
 import { ScorerError } from '../errors/index.js';
 import { describeFailure, EXIT } from './exit.js';
 import { normaliseFlags, toKebabCase } from './options.js';
-import { createProgressDisplay, type OnProgress, type ProgressDisplay } from './progress.js';
+import { createProgressDisplay, nowAndThen, type OnProgress, type ProgressDisplay } from './progress.js';
 
 export interface Log {
   info(message: string): void;
@@ -19,6 +19,8 @@ export interface CommandContext {
   /** To stderr; silent with `--quiet`, warnings excepted. */
   log: Log;
   onProgress: OnProgress;
+  /** Takes the events of a command that has some. */
+  onEvent: (event: object) => void;
 }
 
 /** A command's result, printed once on stdout: `json` with `--json`, else `text`. */
@@ -38,6 +40,11 @@ export interface Command {
   options: Record<string, Options>;
   positionals?: readonly { name: string; describe: string; array?: true }[];
   examples?: readonly (readonly [command: string, explanation: string])[];
+  /**
+   * It tells its events. With `--json`, where stderr is no terminal, they stand there as one JSON object a line, and so do
+   * progress, notes and warnings. What ends the command is a line `error[CODE]: …` all the same.
+   */
+  hasEvents?: true;
   run(args: Readonly<Record<string, unknown>>, context: CommandContext): Promise<CommandResult>;
 }
 
@@ -53,6 +60,10 @@ const COMMON_OPTIONS: Record<string, Options> = {
   json: { type: 'boolean', default: false, describe: 'Print the result as one JSON object' },
   quiet: { type: 'boolean', default: false, describe: 'No progress, no notes' },
   verbose: { type: 'boolean', default: false, describe: 'Print the stack of an error' },
+};
+
+const EVENT_OPTIONS: Record<string, Options> = {
+  json: { ...COMMON_OPTIONS.json, describe: 'Print the result as one JSON object, and events on stderr' },
 };
 
 /** Runs the command line of this process to its end and sets `process.exitCode` (see `EXIT`). */
@@ -91,6 +102,8 @@ function parser(program: Program, argv: string[], signal: AbortSignal): Argv {
     .options(COMMON_OPTIONS)
     .version(packageVersion(program.packageUrl))
     .alias({ help: 'h', version: 'v' })
+    // yargs' own heading, of what stands under no other one.
+    .updateStrings({ 'Options:': 'For every command:' })
     .wrap(Math.min(process.stdout.columns ?? 100, 100))
     .strict()
     .exitProcess(false)
@@ -113,15 +126,21 @@ function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
       for (const { name, describe, array } of positionals) {
         builder.positional(name, { describe, type: 'string', ...(array && { array }) });
       }
-      return builder.options(command.options).example((command.examples ?? []).map(([text, why]) => [text, why]));
+      return builder
+        .options(command.options)
+        .group(Object.keys(command.options), 'Options:')
+        .options(command.hasEvents ? EVENT_OPTIONS : {})
+        .example((command.examples ?? []).map(([text, why]) => [text, why]));
     },
     async (args) => {
-      const display = args.quiet ? undefined : createProgressDisplay(process.stderr);
+      const wantsEvents = Boolean(command.hasEvents && args.json && !args.quiet && !process.stderr.isTTY);
+      const display = args.quiet || wantsEvents ? undefined : createProgressDisplay(process.stderr);
       try {
         const result = await command.run(lastOfRepeated(args, command), {
           signal,
-          log: createLog(display),
-          onProgress: display?.show ?? ignore,
+          log: wantsEvents ? eventLog : createLog(display),
+          onProgress: wantsEvents ? progressEvents() : (display?.show ?? ignore),
+          onEvent: wantsEvents ? writeEvent : ignore,
         });
         display?.close();
         process.stdout.write(`${args.json ? JSON.stringify(result.json) : result.text}\n`);
@@ -154,6 +173,19 @@ function createLog(display: ProgressDisplay | undefined): Log {
     info: (message) => display?.line(message),
     warn: (message) => write(`${yellow('warning')}: ${message}`),
   };
+}
+
+const eventLog: Log = {
+  info: (message) => writeEvent({ event: 'note', message }),
+  warn: (message) => writeEvent({ event: 'warning', message }),
+};
+
+function progressEvents(): OnProgress {
+  return nowAndThen((progress) => writeEvent({ event: 'progress', ...progress }));
+}
+
+function writeEvent(event: object): void {
+  process.stderr.write(`${JSON.stringify(event)}\n`);
 }
 
 /** The first signal asks for a clean stop; a second one ends the process at once. */

@@ -3,7 +3,7 @@ import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createAtomicFile, removeStaleTemporaries, writeFileAtomic } from './atomic.js';
+import { createAtomicFile, removeStaleTemporaries, removeTemporariesOf, writeFileAtomic } from './atomic.js';
 import { newOwnerTag } from './owner.js';
 
 let folder: string;
@@ -126,4 +126,14 @@ test('temporary files of processes that were killed are removed, those of living
   for (const name of [...stale, ...kept]) await writeFile(join(folder, name), '');
   expect(await removeStaleTemporaries(folder)).toBe(2);
   expect((await readdir(folder)).sort()).toEqual(kept.sort());
+});
+
+test('who holds the lock of a file removes its temporary files, whoever made them, and no others', async () => {
+  const file = await createAtomicFile(path);
+  const kept = [`.x.bin.old.${newOwnerTag()}.tmp`, `.bin.${newOwnerTag()}.tmp`, '.x.bin.tmp'];
+  for (const name of [...kept, '.x.bin.00000000-1-1-1.tmp']) await writeFile(join(folder, name), '');
+  expect(await removeTemporariesOf(path)).toBe(2);
+  expect((await readdir(folder)).sort()).toEqual(kept.sort());
+  await expect(file.commit()).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+  await file.discard();
 });

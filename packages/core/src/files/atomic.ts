@@ -22,7 +22,7 @@ export interface AtomicFile {
 const BUFFER_BYTES = 1024 ** 2;
 
 /** `.<name>.<owner>.tmp`: hidden, and in the same folder because a rename does not cross file systems. */
-const TEMPORARY = /^\..+\.([^.]+)\.tmp$/;
+const TEMPORARY = /^\.(.+)\.([^.]+)\.tmp$/;
 
 /**
  * Opens a file for streaming writes. Nothing is visible at `path` before `commit`, which syncs the content, renames it
@@ -106,10 +106,22 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Removes the temporary files in a folder whose writers were killed. Returns their number. */
 export async function removeStaleTemporaries(folder: string): Promise<number> {
+  return removeTemporaries(folder, (_, owner) => !ownerIsAlive(owner));
+}
+
+/**
+ * Removes the temporary files of `path`, whoever made them: for one who holds its lock, and has it that no other who
+ * once held it can still commit. Returns their number.
+ */
+export async function removeTemporariesOf(path: string): Promise<number> {
+  return removeTemporaries(dirname(path), (name) => name === basename(path));
+}
+
+async function removeTemporaries(folder: string, isStale: (of: string, owner: string) => boolean): Promise<number> {
   const names = await onFile(folder, () => readdir(folder));
   const stale = names.filter((name) => {
-    const tag = TEMPORARY.exec(name)?.[1];
-    return tag !== undefined && OWNER_PATTERN.test(tag) && !ownerIsAlive(tag);
+    const [, of, owner] = TEMPORARY.exec(name) ?? [];
+    return of !== undefined && owner !== undefined && OWNER_PATTERN.test(owner) && isStale(of, owner);
   });
   for (const name of stale) await rm(join(folder, name), { force: true });
   return stale.length;

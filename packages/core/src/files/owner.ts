@@ -20,10 +20,14 @@ export function newOwnerTag(): string {
   return `${HOST}-${process.pid}-${startOf(process.pid) ?? 0}-${count}`;
 }
 
+export function ownerIsOnThisHost(tag: string): boolean {
+  return OWNER_PATTERN.exec(tag)?.[1] === HOST;
+}
+
 /** Whether the process behind a tag may still run. One on another host can't be looked at and counts as alive. */
 export function ownerIsAlive(tag: string): boolean {
-  const [, host, pid, start] = OWNER_PATTERN.exec(tag) ?? [];
-  if (host !== HOST) return true;
+  const [, , pid, start] = OWNER_PATTERN.exec(tag) ?? [];
+  if (!ownerIsOnThisHost(tag)) return true;
   if (!processExists(Number(pid))) return false;
   const startNow = startOf(Number(pid));
   return startNow === undefined || startNow === Number(start);

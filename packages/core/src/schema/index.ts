@@ -2,6 +2,8 @@ export {
   classBalanceSchema,
   type Feature,
   featureSchema,
+  type LearningRateSchedule,
+  learningRateScheduleSchema,
   lossSchema,
   type Regions,
   regionsSchema,

@@ -21,6 +21,10 @@ export const classBalanceSchema = z.enum(['pos_weight', 'none', 'sample']);
 /** What decides which epoch's weights are kept: 0.75 · AUC + 0.25 · F1 over all steps, or the AUC within questions. */
 export const selectionSchema = z.enum(['auc_f1', 'within_question']);
 
+/** How the learning rate goes on after its warm-up, to the end of the last epoch. */
+export const learningRateScheduleSchema = z.enum(['constant', 'cosine', 'linear']);
+export type LearningRateSchedule = z.output<typeof learningRateScheduleSchema>;
+
 const count = z.number().int().positive();
 
 /** `config.json` of a checkpoint folder: all that is needed to score with it, and to know how it came about. */
@@ -37,6 +41,10 @@ export const scorerConfigSchema = z.object({
   validation_fingerprint: z.string().optional(),
   /** SHA-256 of the file of labels, where they were not the shards' own. */
   labels_fingerprint: z.string().optional(),
+  /** What it learned: the labels that steps have in the shards. Where left out, those of traces, or the file's. */
+  labels: z.literal('steps').optional(),
+  /** What a folder of its own was validated by, where that was not whether its traces are right. */
+  validation_labels: z.enum(['steps', 'file']).optional(),
   hidden_size: count,
   /** Layers that stood in the shards, and those that the feature uses, by number as in transformers. */
   layers: z.array(z.number().int().nonnegative()).min(1),
@@ -63,6 +71,10 @@ export const scorerConfigSchema = z.object({
   patience: count,
   batch_size: count,
   lr: z.number().positive(),
+  /** Constant where left out. */
+  lr_schedule: learningRateScheduleSchema.optional(),
+  /** Steps, or below 1 a share of all steps, over which the learning rate rose; none where left out. */
+  warmup: z.number().positive().optional(),
   weight_decay: z.number().nonnegative(),
   select: selectionSchema.default('auc_f1'),
   loss: lossSchema.default('bce'),

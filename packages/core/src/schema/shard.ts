@@ -40,6 +40,8 @@ export const shardMetadataSchema = z.object({
   runtime: z.string(),
   /** SHA-256 of the data section, so that a flipped bit is found. */
   data_sha256: sha256,
+  /** Present where tokens have a confidence: over how many of the most probable ones. */
+  confidence_top_k: count.refine((k) => k > 0, 'not positive').optional(),
 });
 
 export type ShardMetadata = z.output<typeof shardMetadataSchema>;

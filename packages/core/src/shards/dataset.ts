@@ -4,6 +4,7 @@ import { planGather } from './gather-plan.js';
 import { STORAGE_BYTES } from './layout.js';
 import { createRowReader, type SharedBytes } from './row-reader.js';
 import { shuffledChunks } from './shuffled-rows.js';
+import { NO_STEP_LABEL } from './step-labels.js';
 
 export interface ShardDatasetOptions {
   /** What a run of `batches` may hold of hidden states; 64 MiB by default. Single rows take their own buffer. */
@@ -18,6 +19,8 @@ export interface ShardDataset extends ShardFolder {
   readonly stepOffsets: Float64Array;
   /** [rows]: 0 where the step ends inside the prompt, 1 in the reasoning. */
   stepRegions(): Promise<Uint8Array>;
+  /** [rows]: 0 … 1, how right each step is, or -1 where it has no label; undefined where no step of the folder has one. */
+  stepLabels(): Promise<Float32Array | undefined>;
   /** Which question each trace answers. */
   questions(): Promise<TraceQuestions>;
   /**
@@ -150,6 +153,7 @@ export async function openShardDataset(
       for (const shard of shards) regions.push(await shard.stepRegions());
       return joined(regions);
     },
+    stepLabels: () => stepLabelsOf(folder),
     questions: () => questionsOf(folder),
     gather,
     batches,
@@ -167,6 +171,15 @@ function stepOffsetsOf({ shards, rowOffsets, traceCount }: ShardFolder): Float64
     for (const offset of stepOffsets.subarray(1)) offsets[++trace] = rowOffsets[k]! + offset;
   }
   return offsets;
+}
+
+async function stepLabelsOf({ shards, rowOffsets, stepCount }: ShardFolder): Promise<Float32Array | undefined> {
+  if (!shards.some(({ hasStepLabels }) => hasStepLabels)) return undefined;
+  const labels = new Float32Array(stepCount).fill(NO_STEP_LABEL);
+  for (const [k, shard] of shards.entries()) {
+    if (shard.hasStepLabels) labels.set((await shard.stepLabels())!, rowOffsets[k]!);
+  }
+  return labels;
 }
 
 async function questionsOf({ shards, traceCount }: ShardFolder): Promise<TraceQuestions> {

@@ -23,7 +23,8 @@ export function describeStat(stat: ShardStat | SafetensorsStat | FolderStat): st
 }
 
 function contentRows(contents: ShardContents): string[][] {
-  const { model, model_fingerprint, layers, hidden_size, storage, traces, labels, questions, steps } = contents;
+  const { model, model_fingerprint, layers, hidden_size, storage, traces, labels, questions, steps, confidence_top_k } =
+    contents;
   return [
     ['model', `${model} (${model_fingerprint.slice(0, 12)})`],
     ['layers', `${layers.join(', ')}, hidden size ${hidden_size}, ${storage}`],
@@ -32,8 +33,17 @@ function contentRows(contents: ShardContents): string[][] {
       `${count(traces)} (${count(labels.right)} right, ${count(labels.wrong)} wrong) of ${count(questions)} questions`,
     ],
     ['steps', `${count(steps)} (${count(contents.reasoning_steps)} in the reasoning)`],
+    ...stepLabelRows(contents),
     ['tokens', count(contents.tokens)],
+    ...(confidence_top_k === undefined
+      ? []
+      : [['confidence', `of each token, over the ${confidence_top_k} most probable`]]),
   ];
+}
+
+function stepLabelRows({ step_labels: labels }: ShardContents): string[][] {
+  if (!labels) return [];
+  return [['step labels', `${count(labels.right)} right, ${count(labels.wrong)} wrong, ${count(labels.none)} without`]];
 }
 
 function describeCounts({ traces, steps }: { traces: number; steps: number }): string {

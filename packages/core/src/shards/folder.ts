@@ -53,7 +53,7 @@ export async function openShardFolder(path: string): Promise<ShardFolder> {
     throw error;
   }
 
-  const { layers, hiddenSize, storage } = shards[0]!;
+  const { layers, hiddenSize, storage, confidenceTopK } = shards[0]!;
   const rowOffsets = new Float64Array(shards.length + 1);
   for (const [k, { stepCount }] of shards.entries()) rowOffsets[k + 1] = rowOffsets[k]! + stepCount;
   const stepCount = rowOffsets.at(-1)!;
@@ -64,6 +64,7 @@ export async function openShardFolder(path: string): Promise<ShardFolder> {
     layers,
     hiddenSize,
     storage,
+    confidenceTopK,
     traceCount: shards.reduce((sum, { traceCount }) => sum + traceCount, 0),
     stepCount,
     rowOffsets,
@@ -107,6 +108,7 @@ export function checkAgreement(first: Shard, other: Shard): void {
     ['layers', ({ layers }) => layers.join(',')],
     ['hidden_size', ({ hiddenSize }) => hiddenSize],
     ['storage', ({ storage }) => storage],
+    ['confidence_top_k', ({ confidenceTopK }) => confidenceTopK ?? 'absent'],
   ];
   for (const [name, of] of properties) {
     if (of(first) === of(other)) continue;

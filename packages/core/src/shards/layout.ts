@@ -1,5 +1,6 @@
 import type { Dtype, TensorSpec } from '../safetensors/index.js';
 import { SHARD_FORMAT, SHARD_VERSION, type ShardOrigin, type Storage } from '../schema/index.js';
+import { CONFIDENCE_TENSORS } from './confidence.js';
 
 /** The texts of a trace, in the order of their tensors; each has `<name>_offsets` beside it. */
 export const TEXT_NAMES = [
@@ -22,6 +23,11 @@ export interface ShardShape {
   layers: readonly number[];
   hiddenSize: number;
   storage: Storage;
+  /**
+   * Every trace has the confidence of its tokens (`TokenConfidence`), over the k most probable ones; undefined where
+   * none has.
+   */
+  confidenceTopK?: number | undefined;
 }
 
 export interface ShardCounts {
@@ -30,6 +36,10 @@ export interface ShardCounts {
   tokens: number;
   /** UTF-8 bytes of all traces. */
   textBytes: Readonly<Record<TextName, number>>;
+  /** Whether there is a step with a label of its own. */
+  hasStepLabels: boolean;
+  /** Tokens of all traces that have a confidence; 0 in a shard without. */
+  confidenceTokens: number;
 }
 
 export const STORAGE_BYTES: Record<Storage, number> = { F16: 2, BF16: 2, F32: 4 };
@@ -40,8 +50,8 @@ export function layerTensor(layer: number): string {
 
 /** Every tensor of a shard: the one place that says how a shard looks, for the writer and the reader. */
 export function shardTensors(
-  { layers, hiddenSize, storage }: ShardShape,
-  { traces, steps, tokens, textBytes }: ShardCounts,
+  { layers, hiddenSize, storage, confidenceTopK }: ShardShape,
+  { traces, steps, tokens, textBytes, hasStepLabels, confidenceTokens }: ShardCounts,
 ): TensorSpec[] {
   return [
     ...layers.map((layer) => tensor(layerTensor(layer), storage, steps, hiddenSize)),
@@ -56,6 +66,13 @@ export function shardTensors(
       tensor(name, 'U8', textBytes[name]),
       tensor(`${name}_offsets`, 'I64', traces + 1),
     ]),
+    ...(hasStepLabels ? [tensor('step_labels', 'F32', steps)] : []),
+    ...(confidenceTopK === undefined
+      ? []
+      : [
+          tensor('confidence_offsets', 'I64', traces + 1),
+          ...CONFIDENCE_TENSORS.map((name) => tensor(name, 'F32', confidenceTokens)),
+        ]),
   ];
 }
 
@@ -65,7 +82,7 @@ function tensor(name: string, dtype: Dtype, ...shape: number[]): TensorSpec {
 
 /** `__metadata__` of a shard, as `shardMetadataSchema` reads it. */
 export function shardMetadata(
-  { layers, hiddenSize }: ShardShape,
+  { layers, hiddenSize, confidenceTopK }: ShardShape,
   origin: ShardOrigin,
   dataSha256: string,
 ): Record<string, string> {
@@ -82,5 +99,6 @@ export function shardMetadata(
     device,
     runtime,
     data_sha256: dataSha256,
+    ...(confidenceTopK !== undefined && { confidence_top_k: String(confidenceTopK) }),
   };
 }

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { ScorerError } from '../errors/index.js';
 import { type ByteRange, onFile, readFully, syncFolder, writeFully } from '../files/index.js';
 import type { ShardOrigin } from '../schema/index.js';
+import { CONFIDENCE_TENSORS } from './confidence.js';
 import {
   byTextName,
   layerTensor,
@@ -13,6 +14,7 @@ import {
   TEXT_NAMES,
   type TextName,
 } from './layout.js';
+import { hasStepLabel } from './step-labels.js';
 import type { TraceStates } from './trace.js';
 
 /**
@@ -49,6 +51,10 @@ interface TraceHeading {
   readonly steps: number;
   readonly tokens: number;
   readonly textBytes: Readonly<Record<TextName, number>>;
+  /** Only where a step has a label. */
+  readonly hasStepLabels?: true;
+  /** Only in a shard with confidence: tokens that have one. */
+  readonly confidenceTokens?: number;
   /** CRC-32 of the payload. */
   readonly crc: number;
 }
@@ -145,16 +151,19 @@ export function sectionsOf({ heading, start }: TraceRecord, shape: ShardShape): 
 }
 
 function sectionBytes(
-  { steps, tokens, textBytes }: TraceHeading,
+  { steps, tokens, textBytes, hasStepLabels, confidenceTokens }: TraceHeading,
   shape: ShardShape,
 ): [tensor: string, bytes: number][] {
   const layerBytes = steps * shape.hiddenSize * STORAGE_BYTES[shape.storage];
+  const of4Bytes = (name: string, elements: number): [string, number] => [name, 4 * elements];
   return [
-    ['input_ids', tokens * Int32Array.BYTES_PER_ELEMENT],
-    ['step_positions', steps * Int32Array.BYTES_PER_ELEMENT],
+    of4Bytes('input_ids', tokens),
+    of4Bytes('step_positions', steps),
     ['step_regions', steps],
     ...TEXT_NAMES.map((name): [string, number] => [name, textBytes[name]]),
     ...shape.layers.map((layer): [string, number] => [layerTensor(layer), layerBytes]),
+    ...(hasStepLabels ? [of4Bytes('step_labels', steps)] : []),
+    ...(confidenceTokens === undefined ? [] : CONFIDENCE_TENSORS.map((name) => of4Bytes(name, confidenceTokens))),
   ];
 }
 
@@ -163,18 +172,21 @@ function sectionBytes(
  * stand behind an empty array for a request to begin the checksum anew.
  */
 function payloadOf(trace: TraceStates, { layers }: ShardShape): Uint8Array[] {
+  const { stepLabels, confidence } = trace;
   const sections = [
     bytesOf(trace.inputIds),
     bytesOf(trace.stepPositions),
     trace.stepRegions,
     ...TEXT_NAMES.map((name) => Buffer.from(trace.texts[name])),
     ...layers.map((layer) => trace.hiddenStates.get(layer)!),
+    ...(hasStepLabel(stepLabels) ? [bytesOf(stepLabels)] : []),
+    ...(confidence ? [bytesOf(confidence.logprobs), bytesOf(confidence.confidences)] : []),
   ];
   return sections.filter(({ length }) => length > 0);
 }
 
 function headingOf(
-  { traceIndex, isCorrect, stepPositions, inputIds, texts }: TraceStates,
+  { traceIndex, isCorrect, stepPositions, inputIds, texts, stepLabels, confidence }: TraceStates,
   payload: Uint8Array[],
 ): TraceHeading {
   return {
@@ -183,6 +195,8 @@ function headingOf(
     steps: stepPositions.length,
     tokens: inputIds.length,
     textBytes: byTextName((name) => Buffer.byteLength(texts[name])),
+    ...(hasStepLabel(stepLabels) && { hasStepLabels: true }),
+    ...(confidence && { confidenceTokens: confidence.logprobs.length }),
     crc: payload.reduce((crc, bytes) => crc32(bytes, crc), 0),
   };
 }
@@ -244,7 +258,7 @@ async function crcOf(handle: FileHandle, path: string, start: number, end: numbe
   return crc;
 }
 
-function bytesOf(array: Int32Array): Uint8Array {
+function bytesOf(array: Int32Array | Float32Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 

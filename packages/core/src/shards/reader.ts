@@ -2,10 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import { ScorerError } from '../errors/index.js';
 import { openSafetensors, type SafetensorsFile, type TensorInfo } from '../safetensors/index.js';
 import { SHARD_FORMAT, type ShardMetadata, shardMetadataSchema, storageSchema } from '../schema/index.js';
+import { CONFIDENCE_TENSORS, invalidConfidence, type TokenConfidence } from './confidence.js';
 import { byTextName, layerTensor, type ShardShape, shardTensors, TEXT_NAMES, type TextName } from './layout.js';
+import { firstInvalidLabel } from './step-labels.js';
 import type { TraceStates } from './trace.js';
 
 export interface Shard extends ShardShape {
+  readonly confidenceTopK: number | undefined;
+  /** Whether there is a step with a label of its own. */
+  readonly hasStepLabels: boolean;
   readonly path: string;
   /** The open file's descriptor, for readers in other threads; good until `close`. */
   readonly fd: number;
@@ -24,6 +29,16 @@ export interface Shard extends ShardShape {
   stepPositions(): Promise<Int32Array>;
   /** [steps]: 0 prompt, 1 reasoning. */
   stepRegions(): Promise<Uint8Array>;
+  /**
+   * [steps]: 0 … 1, how right each step is, or -1 where it has no label; undefined where no step of the shard has one.
+   * @throws ScorerError `SHARD_STEP_LABEL_INVALID`
+   */
+  stepLabels(): Promise<Float32Array | undefined>;
+  /**
+   * Of a trace's last tokens, all those after its prompt; undefined in a shard without.
+   * @throws ScorerError `SHARD_CONFIDENCE_INVALID`
+   */
+  confidence(trace: number): Promise<TokenConfidence | undefined>;
   /** Token ids of one trace. */
   inputIds(trace: number): Promise<Int32Array>;
   /** One text of every trace; of the traces `first` ≤ i < `end` where these are given. */
@@ -45,6 +60,9 @@ export interface Shard extends ShardShape {
   close(): Promise<void>;
 }
 
+/** A shard's shape with every property told. */
+type Shape = ShardShape & Pick<Shard, 'confidenceTopK'>;
+
 /** Short texts are read many at a time, up to this size: single reads would cost more than the bytes. */
 const TEXT_READ_BYTES = 1024 ** 2;
 
@@ -53,7 +71,7 @@ const TEXT_READ_BYTES = 1024 ** 2;
  * Hidden states and texts are not read; `verifyShard` reads all.
  * @throws ScorerError the codes of `openSafetensors`; `NOT_A_SHARD`, `SHARD_METADATA_INVALID`, `SHARD_TENSOR_MISSING`,
  * `SHARD_TENSOR_UNEXPECTED`, `SHARD_TENSOR_INVALID`, `SHARD_OFFSETS_INVALID`, `SHARD_LABEL_INVALID`,
- * `SHARD_TRACE_INDEX_INVALID`
+ * `SHARD_TRACE_INDEX_INVALID`, `SHARD_CONFIDENCE_INVALID`
  */
 export async function openShard(path: string): Promise<Shard> {
   const file = await openSafetensors(path);
@@ -69,6 +87,7 @@ async function readShard(file: SafetensorsFile): Promise<Shard> {
   const { path } = file;
   const metadata = readMetadata(file);
   const shape = checkTensors(file, metadata);
+  const hasStepLabels = file.tensors.has('step_labels');
   const traceCount = file.tensor('is_correct').shape[0]!;
   const stepCount = file.tensor('step_positions').shape[0]!;
 
@@ -82,20 +101,36 @@ async function readShard(file: SafetensorsFile): Promise<Shard> {
   const traceIndex = await readInt64(file, 'trace_index');
   checkLabels(labels, path);
   checkTraceIndex(traceIndex, path);
+  const tokenCounts = differences(inputOffsets);
+  const confidenceOffsets =
+    shape.confidenceTopK === undefined ? undefined : await readConfidenceOffsets(file, tokenCounts);
 
   const shard: Shard = {
     path,
     fd: file.fd,
     metadata,
     ...shape,
+    hasStepLabels,
     traceCount,
     stepCount,
     stepOffsets,
     labels,
     traceIndex,
-    tokenCounts: Float64Array.from({ length: traceCount }, (_, i) => inputOffsets[i + 1]! - inputOffsets[i]!),
+    tokenCounts,
     stepPositions: async () => int32(await file.read('step_positions')),
     stepRegions: () => file.read('step_regions'),
+    stepLabels: async () => (hasStepLabels ? readStepLabels(file, 0, stepCount) : undefined),
+    async confidence(trace) {
+      if (!confidenceOffsets) return undefined;
+      const [start = Number.NaN, end = Number.NaN] = confidenceOffsets.subarray(trace, trace + 2);
+      const [logprobs, confidences] = await Promise.all(
+        CONFIDENCE_TENSORS.map(async (name) => float32(await file.readRows(name, start, end))),
+      );
+      const confidence = { logprobs: logprobs!, confidences: confidences! };
+      const wrong = invalidConfidence(confidence);
+      if (wrong) throw invalid('CONFIDENCE', `${wrong} of trace ${trace}`, path);
+      return confidence;
+    },
     inputIds: async (trace) => {
       const [start = Number.NaN, end = Number.NaN] = inputOffsets.subarray(trace, trace + 2);
       return int32(await file.readRows('input_ids', start, end));
@@ -142,6 +177,8 @@ async function readTrace(file: SafetensorsFile, shard: Shard, trace: number): Pr
     inputIds: await shard.inputIds(trace),
     stepPositions: int32(await file.readRows('step_positions', first, end)),
     stepRegions: await file.readRows('step_regions', first, end),
+    stepLabels: shard.hasStepLabels ? await readStepLabels(file, first, end) : undefined,
+    confidence: await shard.confidence(trace),
     texts,
     hiddenStates,
   };
@@ -159,9 +196,9 @@ function readMetadata({ metadata, path }: SafetensorsFile): ShardMetadata {
 }
 
 /** Compares the file's tensors with those that a shard of its counts must have. */
-function checkTensors(file: SafetensorsFile, metadata: ShardMetadata): ShardShape {
+function checkTensors(file: SafetensorsFile, metadata: ShardMetadata): Shape {
   const { path } = file;
-  const { layers, hidden_size: hiddenSize } = metadata;
+  const { layers, hidden_size: hiddenSize, confidence_top_k: confidenceTopK } = metadata;
   const tensor = (name: string): TensorInfo => {
     const info = file.tensors.get(name);
     if (!info) throw new ScorerError({ code: 'SHARD_TENSOR_MISSING', what: `tensor ${name} is missing`, where: path });
@@ -174,12 +211,14 @@ function checkTensors(file: SafetensorsFile, metadata: ShardMetadata): ShardShap
   }
   const storage = storageSchema.safeParse(tensor(layerTensor(layers[0]!)).dtype);
   if (!storage.success) throw invalid('TENSOR', `${layerTensor(layers[0]!)} is stored in no known dtype`, path);
-  const shape: ShardShape = { layers, hiddenSize, storage: storage.data };
+  const shape: Shape = { layers, hiddenSize, storage: storage.data, confidenceTopK };
   const expected = shardTensors(shape, {
     traces: rows('is_correct'),
     steps: rows('step_positions'),
     tokens: rows('input_ids'),
     textBytes: byTextName(rows),
+    hasStepLabels: file.tensors.has('step_labels'),
+    confidenceTokens: confidenceTopK === undefined ? 0 : rows('token_logprobs'),
   });
 
   for (const spec of expected) {
@@ -205,6 +244,20 @@ async function readOffsets(file: SafetensorsFile, name: string, end: number): Pr
   return offsets;
 }
 
+async function readConfidenceOffsets(file: SafetensorsFile, tokenCounts: Float64Array): Promise<Float64Array> {
+  const offsets = await readOffsets(file, 'confidence_offsets', file.tensor('token_logprobs').shape[0]!);
+  const wrong = differences(offsets).findIndex((count, trace) => count > tokenCounts[trace]!);
+  if (wrong === -1) return offsets;
+  throw invalid('CONFIDENCE', `trace ${wrong} has a confidence for more tokens than it has`, file.path);
+}
+
+async function readStepLabels(file: SafetensorsFile, first: number, end: number): Promise<Float32Array> {
+  const labels = float32(await file.readRows('step_labels', first, end));
+  const wrong = firstInvalidLabel(labels);
+  if (wrong === -1) return labels;
+  throw invalid('STEP_LABEL', `step_labels has ${labels[wrong]} in row ${first + wrong}, not 0 … 1 or -1`, file.path);
+}
+
 /** Values up to 2^53 are exact; greater ones fail the checks on what they mean. */
 async function readInt64(file: SafetensorsFile, name: string): Promise<Float64Array> {
   const bytes = await file.read(name);
@@ -219,6 +272,15 @@ function checkLabels(labels: Uint8Array, path: string): void {
 function checkTraceIndex(traceIndex: Float64Array, path: string): void {
   const wrong = traceIndex.findIndex((index, i) => index <= (traceIndex[i - 1] ?? -1) || !Number.isSafeInteger(index));
   if (wrong !== -1) throw invalid('TRACE_INDEX', `trace_index does not ascend at trace ${wrong}`, path);
+}
+
+/** How many elements each trace owns. */
+function differences(offsets: Float64Array): Float64Array {
+  return Float64Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1]! - offsets[i]!);
+}
+
+function float32(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
 function int32(bytes: Uint8Array): Int32Array {

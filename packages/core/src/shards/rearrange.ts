@@ -75,12 +75,12 @@ export async function splitShard(
 
 async function copyTraces(
   sources: readonly { shard: Shard; trace: number }[],
-  { layers, hiddenSize, storage }: ShardShape,
+  { layers, hiddenSize, storage, confidenceTopK }: ShardShape,
   output: string,
   metadata: ShardOrigin,
   { overwrite = 'refuse', signal, onProgress }: RearrangeOptions,
 ): Promise<ShardSummary> {
-  const writer = await openShardWriter(output, { layers, hiddenSize, storage, metadata, overwrite });
+  const writer = await openShardWriter(output, { layers, hiddenSize, storage, confidenceTopK, metadata, overwrite });
   try {
     for (const [i, { shard, trace }] of sources.entries()) {
       signal?.throwIfAborted();

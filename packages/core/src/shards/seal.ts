@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createAtomicFile, readRanges } from '../files/index.js';
+import { type ByteRange, createAtomicFile, type FileLock, readRanges } from '../files/index.js';
 import { planSafetensors } from '../safetensors/index.js';
 import type { ShardOrigin } from '../schema/index.js';
 import { byTextName, type ShardShape, shardMetadata, shardTensors, TEXT_NAMES } from './layout.js';
 import { type PartialShard, sectionsOf, type TraceRecord } from './partial.js';
+import { NO_STEP_LABEL } from './step-labels.js';
 
 export interface ShardSummary {
   path: string;
@@ -32,7 +33,7 @@ export async function sealShard(
   partial: PartialShard,
   shape: ShardShape,
   origin: ShardOrigin,
-  { signal }: SealOptions,
+  { signal, lock }: SealOptions & { lock: FileLock },
 ): Promise<ShardSummary> {
   const records = [...partial.records.values()].sort((a, b) => a.heading.traceIndex - b.heading.traceIndex);
   const headings = records.map(({ heading }) => heading);
@@ -44,6 +45,8 @@ export async function sealShard(
     steps: sum(headings.map(({ steps }) => steps)),
     tokens: sum(headings.map(({ tokens }) => tokens)),
     textBytes: byTextName((name) => sum(headings.map(({ textBytes }) => textBytes[name]))),
+    hasStepLabels: headings.some(({ hasStepLabels }) => hasStepLabels),
+    confidenceTokens: sum(headings.map(({ confidenceTokens = 0 }) => confidenceTokens)),
   };
   const specs = shardTensors(shape, counts);
   const planWith = (sha256: string) => planSafetensors(specs, shardMetadata(shape, origin, sha256));
@@ -60,8 +63,14 @@ export async function sealShard(
         await file.write(inMemory);
         continue;
       }
-      const ranges = sections.map((trace) => trace.get(name)!);
-      for await (const bytes of readRanges(ranges, partial.read)) {
+      const data =
+        name === 'step_labels'
+          ? stepLabels(records, sections, partial)
+          : readRanges(
+              sections.map((trace) => trace.get(name)!),
+              partial.read,
+            );
+      for await (const bytes of data) {
         signal?.throwIfAborted();
         hash.update(bytes);
         await file.write(bytes);
@@ -69,11 +78,29 @@ export async function sealShard(
     }
     const sha256 = hash.digest('hex');
     await file.overwrite(0, planWith(sha256).header);
-    await file.commit();
+    await lock.assertHeld();
+    // Who takes the lock from here on removes the file that is to be renamed.
+    await file.commit().catch(async (error: unknown) => {
+      await lock.assertHeld();
+      throw error;
+    });
     const { traces, steps, tokens } = counts;
     return { path, traces, steps, tokens, bytes: plan.fileSize, data_sha256: sha256 };
   } finally {
     await file.discard();
+  }
+}
+
+/** The labels of every trace; of one without any, what stands for none. */
+async function* stepLabels(
+  records: readonly TraceRecord[],
+  sections: readonly ReadonlyMap<string, ByteRange>[],
+  { read }: PartialShard,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const [i, { heading }] of records.entries()) {
+    const range = sections[i]!.get('step_labels');
+    if (range) yield* readRanges([range], read);
+    else yield new Uint8Array(new Float32Array(heading.steps).fill(NO_STEP_LABEL).buffer);
   }
 }
 
@@ -83,6 +110,7 @@ function smallTensors(records: readonly TraceRecord[]): Map<string, Uint8Array> 
   return new Map<string, Uint8Array>([
     ['step_offsets', offsets(headings.map(({ steps }) => steps))],
     ['input_offsets', offsets(headings.map(({ tokens }) => tokens))],
+    ['confidence_offsets', offsets(headings.map(({ confidenceTokens = 0 }) => confidenceTokens))],
     ['is_correct', Uint8Array.from(headings, ({ isCorrect }) => Number(isCorrect))],
     ['trace_index', int64(headings.map(({ traceIndex }) => traceIndex))],
     ...TEXT_NAMES.map((name): [string, Uint8Array] => [

@@ -4,6 +4,7 @@ import { openSafetensors, type SafetensorsFile } from '../safetensors/index.js';
 import { SHARD_FORMAT, type Storage } from '../schema/index.js';
 import { openShardFolder } from './folder.js';
 import { openShard, type Shard } from './reader.js';
+import { NO_STEP_LABEL } from './step-labels.js';
 
 /** What a set of traces holds; the names are those of the command line's JSON. */
 export interface ShardContents {
@@ -19,6 +20,10 @@ export interface ShardContents {
   steps: number;
   /** Steps of the model's own reasoning, not inside the prompt. */
   reasoning_steps: number;
+  /** Steps by their own labels, where some have one; right from 0.5 on. */
+  step_labels?: { right: number; wrong: number; none: number };
+  /** Where tokens have a confidence: over how many of the most probable ones. */
+  confidence_top_k?: number;
   tokens: number;
 }
 
@@ -77,7 +82,7 @@ function fileContents({ path, metadata, tensors }: SafetensorsFile, bytes: numbe
 }
 
 async function shardContents(shards: readonly Shard[]): Promise<ShardContents> {
-  const { metadata, layers, hiddenSize, storage } = shards[0]!;
+  const { metadata, layers, hiddenSize, storage, confidenceTopK } = shards[0]!;
   const questions = new Set<string>();
   let [traces, right, steps, reasoning, tokens] = [0, 0, 0, 0, 0];
   for (const shard of shards) {
@@ -99,6 +104,18 @@ async function shardContents(shards: readonly Shard[]): Promise<ShardContents> {
     questions: questions.size,
     steps,
     reasoning_steps: reasoning,
+    ...(shards.some(({ hasStepLabels }) => hasStepLabels) && { step_labels: await countStepLabels(shards) }),
+    ...(confidenceTopK !== undefined && { confidence_top_k: confidenceTopK }),
     tokens,
   };
+}
+
+async function countStepLabels(shards: readonly Shard[]): Promise<{ right: number; wrong: number; none: number }> {
+  const counts = { right: 0, wrong: 0, none: 0 };
+  for (const shard of shards) {
+    const labels = await shard.stepLabels();
+    if (!labels) counts.none += shard.stepCount;
+    for (const label of labels ?? []) counts[label === NO_STEP_LABEL ? 'none' : label >= 0.5 ? 'right' : 'wrong'] += 1;
+  }
+  return counts;
 }

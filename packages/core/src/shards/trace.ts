@@ -1,5 +1,7 @@
 import { ScorerError } from '../errors/index.js';
+import { invalidConfidence, type TokenConfidence } from './confidence.js';
 import { type ShardShape, STORAGE_BYTES, TEXT_NAMES, type TextName } from './layout.js';
+import { firstInvalidLabel } from './step-labels.js';
 
 /** One trace with all that a shard keeps of it. */
 export interface TraceStates {
@@ -12,6 +14,10 @@ export interface TraceStates {
   stepPositions: Int32Array;
   /** 0 prompt, 1 reasoning, for each step. */
   stepRegions: Uint8Array;
+  /** [steps]: 0 … 1, how right each step is, or -1 where it has no label; undefined where no step has one. */
+  stepLabels?: Float32Array | undefined;
+  /** Of the last tokens; in a shard with `confidenceTopK`, and in no other. */
+  confidence?: TokenConfidence | undefined;
   texts: Readonly<Record<TextName, string>>;
   /** By layer: [steps, hiddenSize] row-major in the storage dtype, little endian. */
   hiddenStates: ReadonlyMap<number, Uint8Array>;
@@ -21,8 +27,9 @@ export interface TraceStates {
  * A trace must fit its shard before a byte of it is written.
  * @throws ScorerError `SHARD_TRACE_INVALID` (usage: the caller computed it)
  */
-export function checkTrace(trace: TraceStates, { layers, hiddenSize, storage }: ShardShape): void {
-  const { traceIndex, inputIds, stepPositions, stepRegions, texts, hiddenStates } = trace;
+export function checkTrace(trace: TraceStates, shape: ShardShape): void {
+  const { layers, hiddenSize, storage, confidenceTopK } = shape;
+  const { traceIndex, inputIds, stepPositions, stepRegions, stepLabels, confidence, texts, hiddenStates } = trace;
   const steps = stepPositions.length;
   const check = (holds: boolean, what: string): void => {
     if (holds) return;
@@ -40,6 +47,19 @@ export function checkTrace(trace: TraceStates, { layers, hiddenSize, storage }: 
     'step positions do not ascend',
   );
   check((stepPositions.at(-1) ?? -1) < inputIds.length, 'a step ends after the last token');
+  if (stepLabels) {
+    check(stepLabels.length === steps, `${stepLabels.length} step labels for ${steps} steps`);
+    check(firstInvalidLabel(stepLabels) === -1, 'a step label is neither 0 … 1 nor -1');
+  }
+  const hasConfidence = confidence !== undefined;
+  check(hasConfidence === (confidenceTopK !== undefined), `${hasConfidence ? 'a' : 'no'} confidence, unlike its shard`);
+  if (confidence) {
+    const { logprobs, confidences } = confidence;
+    check(logprobs.length === confidences.length, `${logprobs.length} logprobs, ${confidences.length} confidences`);
+    check(logprobs.length <= inputIds.length, `confidence of ${logprobs.length} tokens, it has ${inputIds.length}`);
+    const wrong = invalidConfidence(confidence);
+    check(wrong === undefined, wrong ?? '');
+  }
   check(hiddenStates.size === layers.length, `${hiddenStates.size} layers, the shard keeps ${layers.length}`);
   const bytes = steps * hiddenSize * STORAGE_BYTES[storage];
   for (const layer of layers) {

@@ -33,9 +33,10 @@ export async function verifySafetensors(path: string, options: VerifyOptions = {
 
 /**
  * Reads a whole shard and checks all that can be checked: the contract (as `openShard`), the checksum of its data, that
- * every hidden state is finite, that steps end inside their traces, regions, and that texts are UTF-8.
+ * every hidden state is finite, that steps end inside their traces, regions, step labels, token confidences, and that
+ * texts are UTF-8.
  * @throws ScorerError the codes of `openShard`; `SHARD_CHECKSUM`, `SHARD_NOT_FINITE`, `SHARD_POSITION_INVALID`,
- * `SHARD_REGION_INVALID`, `SHARD_TEXT_INVALID`
+ * `SHARD_REGION_INVALID`, `SHARD_STEP_LABEL_INVALID`, `SHARD_CONFIDENCE_INVALID`, `SHARD_TEXT_INVALID`
  */
 export async function verifyShard(path: string, options: VerifyOptions = {}): Promise<Verified> {
   const file = await openSafetensors(path);
@@ -46,6 +47,8 @@ export async function verifyShard(path: string, options: VerifyOptions = {}): Pr
   try {
     await checkData(file, shard, options);
     await checkSteps(shard);
+    await shard.stepLabels();
+    for (let i = 0; i < shard.traceCount; i++) await shard.confidence(i);
     for (const name of TEXT_NAMES) {
       for (let i = 0; i < shard.traceCount; i++) await shard.text(name, i, i + 1);
     }

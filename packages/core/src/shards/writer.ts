@@ -1,7 +1,16 @@
+import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ScorerError } from '../errors/index.js';
-import { type FileLock, fileExists, lockFile, removeStaleTemporaries, syncFolder } from '../files/index.js';
+import {
+  createAtomicFile,
+  type FileLock,
+  fileExists,
+  lockFile,
+  removeStaleTemporaries,
+  removeTemporariesOf,
+  syncFolder,
+} from '../files/index.js';
 import type { ShardOrigin } from '../schema/index.js';
 import type { ShardShape } from './layout.js';
 import { openPartial, partialPath } from './partial.js';
@@ -22,10 +31,14 @@ export interface ShardWriter {
   /**
    * Adds a trace, in any order. It is durable once the promise resolves; appends that wait at the same time share one
    * sync. After an error of the disk the writer only closes; a new one goes on where the disk stands.
-   * @throws ScorerError `SHARD_TRACE_INVALID`, `SHARD_TRACE_REPEATED` (usage), `DISK_FULL`, …
+   * @throws ScorerError `SHARD_TRACE_INVALID`, `SHARD_TRACE_REPEATED` (usage), `LOCK_LOST` (retryable) where this process
+   * was silent so long that one on another host has gone on with the shard, `DISK_FULL`, …
    */
   append(trace: TraceStates): Promise<void>;
-  /** Makes the shard of all traces so far, removes the partial and closes. Aborted or failed, the partial stays. */
+  /**
+   * Makes the shard of all traces so far, removes the partial and closes. Aborted or failed, the partial stays.
+   * @throws ScorerError as `append`
+   */
   seal(options?: SealOptions): Promise<ShardSummary>;
   /** Keeps the partial for another time. */
   close(): Promise<void>;
@@ -37,8 +50,9 @@ export interface ShardWriter {
  * the folder is missing, …
  */
 export async function openShardWriter(path: string, options: ShardWriterOptions): Promise<ShardWriter> {
-  const { hiddenSize, storage, metadata: origin, overwrite = 'refuse' } = options;
-  const shape: ShardShape = { layers: options.layers.toSorted((a, b) => a - b), hiddenSize, storage };
+  const { hiddenSize, storage, confidenceTopK, metadata: origin, overwrite = 'refuse' } = options;
+  const layers = options.layers.toSorted((a, b) => a - b);
+  const shape: ShardShape = { layers, hiddenSize, storage, confidenceTopK };
 
   const lock = await takeLock(path);
   const partial = await openUnderLock().catch(async (error: unknown) => {
@@ -68,6 +82,7 @@ export async function openShardWriter(path: string, options: ShardWriterOptions)
       waiting = [];
       try {
         if (failure) throw failure;
+        await lock.assertHeld();
         for (const { trace } of batch) await partial.append(trace);
         await partial.sync();
         for (const { trace, done } of batch) {
@@ -110,7 +125,8 @@ export async function openShardWriter(path: string, options: ShardWriterOptions)
       try {
         await writing;
         if (failure) throw failure;
-        const summary = await sealShard(path, partial, shape, origin, sealOptions);
+        const summary = await sealShard(path, partial, shape, origin, { ...sealOptions, lock });
+        await lock.assertHeld();
         await rm(partialPath(path), { force: true });
         await syncFolder(dirname(path));
         await close();
@@ -130,8 +146,25 @@ export async function removePartial(path: string): Promise<void> {
   await lock.release();
 }
 
+/**
+ * Shuts out a writer on another host that has lost the lock but may only be frozen, at any instruction. It has the
+ * partial open: that file is replaced by a copy. It may be about to rename the shard that it sealed: that file is removed.
+ */
+async function shutOut(path: string): Promise<void> {
+  const log = partialPath(path);
+  for (const written of [path, log]) await removeTemporariesOf(written);
+  if (!(await fileExists(log))) return;
+  const copy = await createAtomicFile(log);
+  try {
+    for await (const bytes of createReadStream(log)) await copy.write(bytes);
+    await copy.commit();
+  } finally {
+    await copy.discard();
+  }
+}
+
 async function takeLock(path: string): Promise<FileLock> {
-  const lock = await lockFile(path);
+  const lock = await lockFile(path, { shutOut: () => shutOut(path) });
   if (lock) return lock;
   const what = 'another process is writing this shard';
   throw new ScorerError({ code: 'SHARD_LOCKED', kind: 'retryable', what, where: path, hint: 'wait for it or stop it' });
