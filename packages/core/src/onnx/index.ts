@@ -1,4 +1,6 @@
 export {
+  cardOf,
+  cudaCards,
   cudaProviderPath,
   type GraphicsCard,
   graphicsCards,
@@ -7,6 +9,7 @@ export {
   runtimeLibraryFolder,
   tryDevice,
 } from './device.js';
+export { type Device, type DeviceKind, type DeviceWish, deviceKind, deviceWishSchema } from './device-name.js';
 export { gradients } from './gradients.js';
 export {
   type Attribute,
@@ -33,7 +36,9 @@ export {
   type OnnxNode,
   type OnnxTensor,
   readOnnxModel,
+  referTo,
 } from './model-reader/read-model.js';
+export { takeBranch } from './model-reader/take-branch.js';
 export { type MatMulOptions, type Operand, type ReduceOptions, type Tensor, type TensorOps, tensorOps } from './ops.js';
 export { type OnnxSession, openSession } from './session.js';
-export type { Device, SessionOptions, TensorData, TensorType } from './session-protocol.js';
+export type { SessionOptions, TensorData, TensorType } from './session-protocol.js';

@@ -80,8 +80,16 @@ export function encodeModel(model: object): Uint8Array {
   return root.lookupType('ModelProto').encode(model).finish();
 }
 
+export function encodeGraphProto(graph: object): Uint8Array {
+  return root.lookupType('GraphProto').encode(graph).finish();
+}
+
 export function encodeTensor(tensor: object): Uint8Array {
   return root.lookupType('TensorProto').encode(tensor).finish();
+}
+
+export function encodeNode(node: object): Uint8Array {
+  return root.lookupType('NodeProto').encode(node).finish();
 }
 
 export function encodeValueInfo(value: object): Uint8Array {

@@ -1,6 +1,6 @@
-/** Messages between `openSession` and its worker thread. */
+import type { Device } from './device-name.js';
 
-export type Device = 'cpu' | 'cuda';
+/** Messages between `openSession` and its worker thread. */
 
 export type TensorType = 'float32' | 'float16' | 'int64' | 'int32' | 'uint8' | 'bool';
 

@@ -1,5 +1,6 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { executionProviders } from './device-name.js';
 import type {
   CarriedRequest,
   RunRequest,
@@ -94,11 +95,11 @@ function replyCarried(carried: Map<string, Tensor>, { carried: names }: CarriedR
 function sessionOptions({
   device,
   threads,
-  varyingLengths = device === 'cuda',
+  varyingLengths = device !== 'cpu',
   externalDataFolder,
 }: WorkerSetup): InferenceSession.SessionOptions {
   return {
-    executionProviders: device === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
+    executionProviders: executionProviders(device),
     // Errors reach the caller as messages; the warnings are about node placement, of no use to a user.
     logSeverityLevel: 3,
     // A plan of one block for each new length of input would stand beside the memory of the lengths before it.

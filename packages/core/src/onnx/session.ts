@@ -1,7 +1,5 @@
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { ScorerError } from '../errors/index.js';
+import { sessionFailure } from './session-failure.js';
 import type {
   CarriedRequest,
   RunRequest,
@@ -36,7 +34,8 @@ export interface OnnxSession {
 /**
  * Loads a model into ONNX Runtime (the optional peer `onnxruntime-node`).
  * @param model bytes of an ONNX model; its external initializers are read from `externalDataFolder`.
- * @throws ScorerError `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`, `ONNX_MODEL_REFUSED`; `OUT_OF_MEMORY` (retryable).
+ * @throws ScorerError `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`, `CUDA_CARD_MISSING`, `ONNX_MODEL_REFUSED`;
+ * `OUT_OF_MEMORY` (retryable).
  */
 export async function openSession(model: Uint8Array, options: SessionOptions): Promise<OnnxSession> {
   const setup: WorkerSetup = { ...options, model };
@@ -50,7 +49,7 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
   const first = await replies.next();
   if (first.kind !== 'ready') {
     await worker.terminate();
-    throw first.kind === 'failed' ? failure(first, options) : unexpected(first);
+    throw first.kind === 'failed' ? sessionFailure(first, options) : unexpected(first);
   }
 
   let last: Promise<unknown> = Promise.resolve();
@@ -63,7 +62,7 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
     last = next.catch(() => {});
     const reply = await next;
     if (reply.kind === 'outputs') return reply.outputs;
-    throw reply.kind === 'failed' ? failure(reply, options) : unexpected(reply);
+    throw reply.kind === 'failed' ? sessionFailure(reply, options) : unexpected(reply);
   };
 
   return {
@@ -98,48 +97,6 @@ function replyQueue(worker: Worker): { next(): Promise<WorkerReply> } {
   };
 }
 
-function failure(reply: Extract<WorkerReply, { kind: 'failed' }>, { device }: SessionOptions): ScorerError {
-  const what = reply.message.split('\n')[0]!;
-  if (reply.during === 'import') {
-    return new ScorerError({
-      code: 'ONNXRUNTIME_MISSING',
-      what: 'onnxruntime-node is not installed or does not load here',
-      where: what,
-      hint: `run: ${installCommand()}`,
-    });
-  }
-  if (/out of memory|failed to allocate|bad_alloc|cudaErrorMemoryAllocation/i.test(reply.message)) {
-    return new ScorerError({
-      code: 'OUT_OF_MEMORY',
-      kind: 'retryable',
-      what,
-      where: device,
-      hint: 'free memory, or use a smaller batch or a shorter trace',
-    });
-  }
-  if (reply.during === 'create' && device === 'cuda') {
-    return new ScorerError({
-      code: 'CUDA_UNAVAILABLE',
-      what,
-      where: '--device cuda',
-      hint: 'run scorer-hidden-states doctor, or use --device cpu',
-    });
-  }
-  const code = reply.during === 'create' ? 'ONNX_MODEL_REFUSED' : 'ONNX_RUN_FAILED';
-  return new ScorerError({ code, what, where: `ONNX Runtime (${device})` });
-}
-
 function unexpected(reply: WorkerReply): Error {
   return new Error(`unexpected reply from the inference thread: ${reply.kind}`);
-}
-
-/**
- * Installs the runtime beside this package, also inside npx's cache. Its install script is left out: it downloads CUDA
- * libraries and fails behind firewalls (npm then drops the optional dependency), while the CPU library needs no script.
- */
-function installCommand(): string {
-  const here = fileURLToPath(import.meta.url);
-  const root = here.slice(0, Math.max(0, here.lastIndexOf(join('node_modules', '@scorer'))));
-  const prefix = root && ` --prefix ${JSON.stringify(root)}`;
-  return `npm install --ignore-scripts${prefix} onnxruntime-node@1`;
 }

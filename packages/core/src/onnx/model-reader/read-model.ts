@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { ScorerError } from '../../errors/index.js';
 import { onFile } from '../../files/index.js';
-import type { Dimension, ElementType } from '../graph.js';
+import type { Dimension, ElementType, ExternalBytes } from '../graph.js';
 import { DATA_TYPE, decodeMessage, EXTERNAL, encodeTensor, fieldsOf } from '../proto.js';
 import { checkExternalData } from './external-data.js';
 
@@ -42,6 +42,8 @@ export interface OnnxNode {
   readonly outputs: readonly string[];
   /** Names that the bodies of a Loop, If or Scan may take from outside. */
   readonly captured: readonly string[];
+  /** A tensor in its attributes or bodies lies in another file. */
+  readonly refersToFiles: boolean;
   readonly bytes: Uint8Array;
 }
 
@@ -49,6 +51,8 @@ export interface OnnxInitializer {
   readonly dims: readonly number[];
   /** The TensorProto; weights are references to where they lie, also those inside of the .onnx file. */
   readonly bytes: Uint8Array;
+  /** Where it is a reference: what it refers to. */
+  readonly data?: ExternalBytes | undefined;
 }
 
 /** Protobuf's own limit. */
@@ -79,7 +83,7 @@ export async function readOnnxModel(path: string): Promise<OnnxModel> {
   const { size } = await onFile(path, () => stat(path));
   if (size > MAX_MODEL_BYTES) throw invalid(path, `it has ${size} bytes, and an .onnx file can't have that many`);
   const file = await onFile(path, () => readFile(path));
-  const fields = parse(path, () => modelFields(file));
+  const fields = parseModel(path, () => modelFields(file));
 
   const place = await placeOf(path, fields.initializers);
   const sizes = new Map<string, number>();
@@ -88,9 +92,10 @@ export async function readOnnxModel(path: string): Promise<OnnxModel> {
 
   const initializers = new Map<string, OnnxInitializer>();
   for (const { tensor, message } of fields.initializers) {
-    if (tensor.dataLocation === EXTERNAL) await check(tensor);
-    const bytes = place.isReferable ? byReference(tensor, file, place.location) : undefined;
-    initializers.set(tensor.name, { dims: tensor.dims, bytes: bytes ?? copy(message) });
+    const external = tensor.dataLocation === EXTERNAL ? await check(tensor) : undefined;
+    const within = place.isReferable ? placeInFile(tensor, file, place.location) : undefined;
+    const whole = { dims: tensor.dims, bytes: copy(message), data: external };
+    initializers.set(tensor.name, within ? referTo(whole, within) : whole);
   }
   for (const tensor of fields.nodes.flatMap(({ tensors }) => tensors)) {
     if (tensor.dataLocation === EXTERNAL) await check(tensor);
@@ -182,7 +187,7 @@ function readTensor(message: Uint8Array): OnnxTensor {
   return { name, type: NAMES.get(typeNumber), typeNumber, shape };
 }
 
-function readNode(message: Uint8Array): { node: OnnxNode; tensors: TensorMessage[] } {
+export function readNode(message: Uint8Array): { node: OnnxNode; tensors: TensorMessage[] } {
   const decoded = decodeMessage('NodeProto', message);
   const { name, opType, input, output } = nodeSchema.parse(decoded);
   const captured = new Set<string>();
@@ -194,6 +199,7 @@ function readNode(message: Uint8Array): { node: OnnxNode; tensors: TensorMessage
     inputs: input,
     outputs: output,
     captured: [...captured],
+    refersToFiles: tensors.some(({ dataLocation }) => dataLocation === EXTERNAL),
     bytes: copy(message),
   };
   return { node, tensors };
@@ -246,16 +252,28 @@ async function placeOf(
   return { folder, location: basename(path), isReferable: false };
 }
 
-/** The tensor as a reference to its bytes in the .onnx file; undefined where that is not worth it or not possible. */
-function byReference(tensor: TensorMessage, file: Buffer, location: string): Uint8Array | undefined {
-  const { name, dims, dataType, rawData } = tensor;
+/** Where the tensor's bytes lie in the .onnx file; undefined where a reference is not worth it or not possible. */
+function placeInFile(tensor: TensorMessage, file: Buffer, location: string): ExternalBytes | undefined {
+  const { rawData } = tensor;
   if (tensor.dataLocation === EXTERNAL || !rawData || rawData.length < REFERENCE_BYTES) return undefined;
-  const offset = rawData.byteOffset - file.byteOffset;
-  const externalData = Object.entries({ location, offset, length: rawData.length }).map(([key, value]) => ({
-    key,
-    value: String(value),
-  }));
-  return encodeTensor({ name, dims, dataType, dataLocation: EXTERNAL, externalData });
+  return { location, offset: rawData.byteOffset - file.byteOffset, length: rawData.length };
+}
+
+/** A tensor of a body, as it stands there; where it lies was checked when the model was read. */
+export function readInitializer(message: Uint8Array): OnnxInitializer & { name: string } {
+  const tensor = tensorSchema.parse(decodeMessage('TensorProto', message));
+  const values = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
+  const [offset, length] = ['offset', 'length'].map((key) => Number(values.get(key) ?? 0)) as [number, number];
+  const data = { location: values.get('location') ?? '', offset, length: length || (byteLength(tensor) ?? 0) };
+  const isExternal = tensor.dataLocation === EXTERNAL;
+  return { name: tensor.name, dims: tensor.dims, bytes: copy(message), data: isExternal ? data : undefined };
+}
+
+/** The same tensor with its bytes at another place. */
+export function referTo({ bytes }: OnnxInitializer, data: ExternalBytes): OnnxInitializer {
+  const { name, dims, dataType } = tensorSchema.parse(decodeMessage('TensorProto', bytes));
+  const externalData = Object.entries(data).map(([key, value]) => ({ key, value: String(value) }));
+  return { dims, bytes: encodeTensor({ name, dims, dataType, dataLocation: EXTERNAL, externalData }), data };
 }
 
 function byteLength({ dims, dataType }: TensorMessage): number | undefined {
@@ -269,7 +287,8 @@ function copy(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function parse<T>(path: string, read: () => T): T {
+/** @throws ScorerError `ONNX_INVALID` where `read` fails */
+export function parseModel<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
