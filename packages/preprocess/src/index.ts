@@ -1,4 +1,7 @@
 export { DEFAULT_SYSTEM_PROMPT } from './chat-prompt.js';
+export type { ConvertOptions } from './convert/convert-line.js';
+export type { Neutral } from './convert/prm800k.js';
+export type { Source } from './convert/sources.js';
 export { type GradeOptions, type GradeSummary, gradeFile } from './grade-file.js';
 export type { Grader } from './grader.js';
 export {

@@ -85,6 +85,7 @@ export async function openPartialOutputs(
   async function checkpoint(): Promise<void> {
     const { facts, position } = pending;
     if (!position) return;
+    await lock!.assertHeld();
     for (const [i, file] of files.entries()) await onFile(paths[i]!, () => file.sync());
     const entry: Checkpoint = { position, sizes, ...joined(facts) };
     await onFile(journalPath, () => journal.appendFile(`${JSON.stringify(entry)}\n`));
@@ -111,6 +112,7 @@ export async function openPartialOutputs(
       if (performance.now() - checkpointedAt >= CHECKPOINT_INTERVAL_MS) await checkpoint();
     },
     async commit() {
+      await lock!.assertHeld();
       for (const [i, file] of files.entries()) {
         await onFile(paths[i]!, () => file.sync());
         await onFile(paths[i]!, () => rename(partials[i]!, paths[i]!));

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { formatJsonLine } from '@scorer/core/jsonl';
-import type { LineOptions } from './preprocess-line.js';
-import { preprocessLine } from './preprocess-line.js';
-import type { PreprocessContext } from './preprocess-trace.js';
+import type { LineOutcome } from './preprocess-line.js';
 import type { InputLine } from './read-input.js';
 import type { RejectCode } from './reject.js';
 
@@ -13,6 +11,8 @@ interface RecordFacts {
   is_correct: boolean;
   tokens: number;
   steps: number;
+  /** Steps that have a label, right from 0.5 on; only of records with step labels. */
+  labels?: { right: number; wrong: number };
 }
 
 export interface RejectFacts {
@@ -29,19 +29,20 @@ export interface BatchOutcome {
   rejectFacts: RejectFacts[];
 }
 
-/** What becomes of a batch of lines, in their order. */
+/**
+ * What becomes of a batch of lines, in their order.
+ * @param outcomesOf what becomes of one line: a record or a reject, or one for each trace that it holds
+ */
 export function preprocessBatch(
   batch: readonly InputLine[],
-  context: PreprocessContext,
-  options: LineOptions,
+  outcomesOf: (line: InputLine) => readonly LineOutcome[],
 ): BatchOutcome {
   const records: string[] = [];
   const rejects: string[] = [];
   const recordFacts: RecordFacts[] = [];
   const rejectFacts: RejectFacts[] = [];
 
-  for (const line of batch) {
-    const outcome = preprocessLine(line, context, options);
+  for (const outcome of batch.flatMap(outcomesOf)) {
     if ('rejected' in outcome) {
       const { raw: _, ...facts } = outcome.rejected;
       rejects.push(`${formatJsonLine(outcome.rejected)}\n`);
@@ -54,10 +55,17 @@ export function preprocessBatch(
         is_correct: record.is_correct,
         tokens: tokenCount,
         steps: record.extracted_position.length,
+        ...(record.step_labels && { labels: countLabels(record.step_labels) }),
       });
     }
   }
   return { records: toBytes(records), rejects: toBytes(rejects), recordFacts, rejectFacts };
+}
+
+function countLabels(labels: readonly (number | null)[]): { right: number; wrong: number } {
+  const labelled = labels.filter((label) => label !== null);
+  const right = labelled.filter((label) => label >= 0.5).length;
+  return { right, wrong: labelled.length - right };
 }
 
 function toBytes(lines: readonly string[]): Uint8Array {

@@ -4,6 +4,7 @@ import { ScorerError } from '@scorer/core/errors';
 import { resolveModelFolder } from '@scorer/core/hub';
 import { stepRecordSchema } from '@scorer/core/schema';
 import { TOKENIZER_FILES } from '@scorer/core/tokenizer';
+import type { ConvertOptions } from './convert/convert-line.js';
 import { expandInputs } from './input-files.js';
 import { makeOnce } from './make-once.js';
 import { mapInOrder } from './map-in-order.js';
@@ -66,7 +67,7 @@ interface Done {
  */
 export async function preprocessFiles(options: PreprocessOptions): Promise<PreprocessSummary> {
   const targets = await planTargets(await expandInputs(options.inputFiles), options.outputDir);
-  refuseReplacedFields(options.keep ?? []);
+  refuseReplacedFields(options.keep ?? [], options.convert);
   const { revision, signal, onProgress, onWarning } = options;
   const files = TOKENIZER_FILES;
   const tokenizerPath = await resolveModelFolder(options.tokenizerPath, { files, revision, signal, onProgress });
@@ -129,10 +130,14 @@ async function preprocessLines(
   input: string,
   processor: Processor,
   sink: { outputs: PartialOutputs; linesRead: Hash } | undefined,
-  { limit, signal, onProgress }: PreprocessOptions,
+  { limit, convert, signal, onProgress }: PreprocessOptions,
 ): Promise<FileStatistics> {
   const statistics = collectStatistics();
-  const showProgress = await lineProgress(input, { stage: 'preprocessing', limit, onProgress });
+  const showProgress = await lineProgress(input, {
+    stage: convert ? 'converting' : 'preprocessing',
+    limit,
+    onProgress,
+  });
   const markRead = ({ raw }: InputLine): void => void sink?.linesRead.update(raw).update('\n');
   const finished = sink?.outputs.finished;
   if (finished) statistics.add(finished);
@@ -149,7 +154,7 @@ async function preprocessLines(
     if (sink) await sink.outputs.append(outcome, { line, digest: sink.linesRead.copy().digest('hex') });
     showProgress(line);
   }
-  if (statistics.tracesOut === 0) throw noUsableLine(input, statistics.firstReject, processor);
+  if (statistics.tracesOut === 0) throw noUsableLine(input, statistics.firstReject, processor, convert);
   return statistics.result();
 
   /** A pipe may hold other lines than at the run that is gone on with: that shows when they are passed over. */
@@ -161,9 +166,10 @@ async function preprocessLines(
   }
 }
 
-/** A field of the input may not take the place of one that is made here. */
-function refuseReplacedFields(keep: readonly string[]): void {
-  const taken = keep.find((field) => field in stepRecordSchema.shape);
+/** A field of the input may not take the place of one that is made here; raw traces may bring labels of their steps. */
+function refuseReplacedFields(keep: readonly string[], convert: ConvertOptions | undefined): void {
+  const { step_labels: _, ...made } = stepRecordSchema.shape;
+  const taken = keep.find((field) => field in (convert ? stepRecordSchema.shape : made));
   if (taken === undefined) return;
   throw new ScorerError({
     code: 'FIELD_TAKEN',
@@ -183,14 +189,22 @@ function otherPipe(input: string): ScorerError {
   });
 }
 
-function noUsableLine(input: string, first: RejectFacts | undefined, { description }: Processor): ScorerError {
-  const thinksElsewhere = first?.code === 'NO_THINK' && description.thinking !== 'left';
+function noUsableLine(
+  input: string,
+  first: RejectFacts | undefined,
+  { description }: Processor,
+  convert: ConvertOptions | undefined,
+): ScorerError {
   return new ScorerError({
     code: 'NO_USABLE_LINE',
     what: first ? `no line can be used; line ${first.line}: ${first.code}, ${first.reason}` : 'the file holds no line',
     where: input === STDIN ? 'stdin' : input,
-    hint: thinksElsewhere
-      ? 'the chat template writes <think> itself: give --think-open optional'
-      : 'each line needs question, response (with <think>), ground_truth and extracted_answer',
+    hint: convert ? `each line needs to be a row of ${convert.from}: see --from` : traceHint(first, description),
   });
+}
+
+function traceHint(first: RejectFacts | undefined, { thinking }: Processor['description']): string {
+  return first?.code === 'NO_THINK' && thinking !== 'left'
+    ? 'the chat template writes <think> itself: give --think-open optional'
+    : 'each line needs question, response (with <think>), ground_truth and extracted_answer';
 }

@@ -122,7 +122,7 @@ export function preprocessTrace(trace: LabelledTrace, context: PreprocessContext
 }
 
 /** A template may refuse a single question; that it works at all was seen before the first line. */
-function promptOf(question: string, context: PreprocessContext): string | Reject {
+export function promptOf(question: string, context: PreprocessContext): string | Reject {
   try {
     return context.renderPrompt(question);
   } catch (error) {

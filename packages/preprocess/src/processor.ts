@@ -1,6 +1,7 @@
 import { loadTokenizer } from '@scorer/core/tokenizer';
+import { type ConvertOptions, convertLine, withDefaults } from './convert/convert-line.js';
 import { type BatchOutcome, preprocessBatch } from './preprocess-batch.js';
-import type { LineOptions } from './preprocess-line.js';
+import { type LineOptions, type LineOutcome, preprocessLine } from './preprocess-line.js';
 import { createPreprocessContext, type PreprocessContext, type TraceOptions } from './preprocess-trace.js';
 import type { InputLine } from './read-input.js';
 import { softwareVersion } from './software-version.js';
@@ -11,6 +12,8 @@ import { BATCH_LIMIT_MS, PROBE_LIMIT_MS, withTimeLimit } from './time-limit.js';
 export interface ProcessorOptions extends TraceOptions, LineOptions {
   /** Hugging Face model folder with tokenizer and chat template, its tokenizer.json, or the id of a hub model. */
   tokenizerPath: string;
+  /** Lines are rows of a data set with step labels, not raw traces. */
+  convert?: ConvertOptions | undefined;
 }
 
 /** Turns batches of lines into output, in this thread or in others. */
@@ -39,18 +42,33 @@ const DATED_PROMPTS =
  */
 export async function openProcessor(options: ProcessorOptions): Promise<Processor> {
   const context = createPreprocessContext(await loadTokenizer(options.tokenizerPath), options);
+  const outcomesOf = outcomesWith(context, options);
   return {
     description: describe(context, options),
     capacity: 1,
     process: async (batch) => {
       const what = `the work on lines ${batch[0]?.line} to ${batch.at(-1)?.line}`;
-      return withTimeLimit(() => preprocessBatch(batch, context, options), { ms: BATCH_LIMIT_MS, what });
+      return withTimeLimit(() => preprocessBatch(batch, outcomesOf), { ms: BATCH_LIMIT_MS, what });
     },
     close: async () => {},
   };
 }
 
-function describe(context: PreprocessContext, { keep, isCorrectField }: LineOptions): ProcessorDescription {
+/** What becomes of a line: of a raw trace, or of a row that may hold several. */
+function outcomesWith(
+  context: PreprocessContext,
+  options: ProcessorOptions,
+): (line: InputLine) => readonly LineOutcome[] {
+  const { convert, keep = [] } = options;
+  if (!convert) return (line) => [preprocessLine(line, context, options)];
+  const rowOptions = { ...withDefaults(convert), keep };
+  return (line) => convertLine(line, context, rowOptions);
+}
+
+function describe(
+  context: PreprocessContext,
+  { keep, isCorrectField, convert }: ProcessorOptions,
+): ProcessorDescription {
   const { tokenizer, options, stepEndCount } = context;
   const thinking = withTimeLimit(() => probeThinking(context), { ms: PROBE_LIMIT_MS, what: 'the chat template' });
   const separator = JSON.stringify(options.stepSeparator);
@@ -70,12 +88,13 @@ function describe(context: PreprocessContext, { keep, isCorrectField }: LineOpti
       grader: options.grader,
       is_correct_field: isCorrectField ?? null,
       keep: keep ?? [],
+      ...(convert && withDefaults(convert)),
     },
     thinking,
     warnings: [
-      ...(stepEndCount === 0 ? [noSteps] : []),
+      ...(stepEndCount === 0 && !convert ? [noSteps] : []),
       ...(isDated ? [DATED_PROMPTS] : []),
-      ...thinkingWarnings(thinking, context),
+      ...(convert ? [] : thinkingWarnings(thinking, context)),
     ],
   };
 }

@@ -15,6 +15,9 @@
  * | `NO_THINK` | the response has no `<think>` |
  * | `SEGMENTS_MISMATCH` | the decoded segments don't join to the text again |
  * | `TOO_MANY_TOKENS` | prompt and forward text have more tokens than are allowed |
+ * | `LABELS_DISAGREE` | labels and steps of a row with step labels do not belong together |
+ * | `NO_STEP_LABEL` | no step of the solution has a label |
+ * | `EMPTY_STEP` | a step has no text, so that its end is that of the step before it |
  */
 export const REJECT_CODES = [
   'LINE_TOO_LONG',
@@ -29,6 +32,9 @@ export const REJECT_CODES = [
   'NO_THINK',
   'SEGMENTS_MISMATCH',
   'TOO_MANY_TOKENS',
+  'LABELS_DISAGREE',
+  'NO_STEP_LABEL',
+  'EMPTY_STEP',
 ] as const;
 
 export type RejectCode = (typeof REJECT_CODES)[number];

@@ -26,6 +26,8 @@ export const fileStatisticsSchema = z.object({
   correct_share_by_question: z.number(),
   tokens: z.number(),
   steps: z.number(),
+  /** Steps by their own labels, where records have them; right from 0.5 on. */
+  step_labels: z.object({ right: z.number(), wrong: z.number(), none: z.number() }).optional(),
   tokens_per_trace: distributionSchema,
   steps_per_trace: distributionSchema,
   tokens_histogram: histogramSchema,
@@ -53,6 +55,7 @@ export function collectStatistics(): StatisticsCollector {
   const tokens: number[] = [];
   const steps: number[] = [];
   const labels: boolean[] = [];
+  let stepLabels: { right: number; wrong: number } | undefined;
   let firstReject: RejectFacts | undefined;
 
   return {
@@ -69,6 +72,11 @@ export function collectStatistics(): StatisticsCollector {
         tokens.push(record.tokens);
         steps.push(record.steps);
         labels.push(record.is_correct);
+        if (record.labels) {
+          stepLabels ??= { right: 0, wrong: 0 };
+          stepLabels.right += record.labels.right;
+          stepLabels.wrong += record.labels.wrong;
+        }
         const question = questions.get(record.question) ?? { traces: 0, correct: 0 };
         question.traces += 1;
         question.correct += Number(record.is_correct);
@@ -89,6 +97,7 @@ export function collectStatistics(): StatisticsCollector {
         correct_share_by_question: sum(shares) / byQuestion.length,
         tokens: sum(tokens),
         steps: sum(steps),
+        ...(stepLabels && { step_labels: { ...stepLabels, none: sum(steps) - stepLabels.right - stepLabels.wrong } }),
         tokens_per_trace: distribution(tokens),
         steps_per_trace: distribution(steps),
         tokens_histogram: histogram(tokens, labels),

@@ -41,15 +41,21 @@ export function createStepSplitter(tokenizer: ScorerTokenizer, separator: string
 function splitSteps(text: string, tokenizer: ScorerTokenizer, stepEnds: ReadonlySet<number>): Steps | undefined {
   const ids = tokenizer.encode(text);
   const positions = [...ids.keys()].filter((index) => stepEnds.has(ids[index]!));
-  const starts = [0, ...positions.map((position) => position + 1)];
-  const segments = starts
-    .map((start, i) => ids.slice(start, starts[i + 1]))
-    .filter((segment) => segment.length > 0)
-    .map((segment) => tokenizer.decode(segment));
+  const segments = segmentsOf(ids, positions, tokenizer);
   return joinsTo(text, segments, tokenizer) ? { segments, positions, tokenCount: ids.length } : undefined;
 }
 
-function joinsTo(text: string, segments: readonly string[], { normalises }: ScorerTokenizer): boolean {
+/** The text of the tokens, cut after each of the positions, with the tail where there is one. */
+export function segmentsOf(ids: readonly number[], positions: readonly number[], tokenizer: ScorerTokenizer): string[] {
+  const starts = [0, ...positions.map((position) => position + 1)];
+  return starts
+    .map((start, i) => ids.slice(start, starts[i + 1]))
+    .filter((segment) => segment.length > 0)
+    .map((segment) => tokenizer.decode(segment));
+}
+
+/** Whether the segments are the text, or its NFC where the tokenizer normalises. */
+export function joinsTo(text: string, segments: readonly string[], { normalises }: ScorerTokenizer): boolean {
   const joined = segments.join('');
   return joined === text || (normalises === 'NFC' && joined === text.normalize('NFC'));
 }

@@ -48,6 +48,7 @@ function describeFile(file: PreprocessedFile, { dryRun }: { dryRun: boolean }): 
     `  correct: ${percent(file.correct_share_by_question, 1)} as the mean over ${file.questions} questions`,
     `  tokens a trace: ${describeDistribution(file.tokens_per_trace)}`,
     `  steps a trace: ${describeDistribution(file.steps_per_trace)}`,
+    ...(file.step_labels ? [`  step labels: ${describeLabels(file.step_labels)}`] : []),
     ...(file.traces_in > file.traces_out && !dryRun ? [`  rejected lines: ${file.rejects_file}`] : []),
   ].join('\n');
 }
@@ -65,6 +66,10 @@ function describeCounts(counts: Omit<RunTotals, 'files'>): string {
 
 function describeDistribution({ min, median, p95, max }: Distribution): string {
   return `min ${min}, median ${median}, p95 ${p95}, max ${max}`;
+}
+
+function describeLabels({ right, wrong, none }: NonNullable<PreprocessedFile['step_labels']>): string {
+  return `${right} right, ${wrong} wrong, ${none} step ends without`;
 }
 
 function percent(part: number, whole: number): string {

@@ -22,10 +22,8 @@ export function parseTrace(
   raw: string,
   { isCorrectField }: ParseOptions = {},
 ): { trace: LabelledTrace; row: Readonly<Record<string, unknown>> } | { reject: Reject } {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { reject: { code: 'NOT_AN_OBJECT', reason: 'the line is JSON but no object' } };
-  }
-  const row: Record<string, unknown> = { ...value };
+  const row = asRow(value);
+  if (!row) return { reject: NOT_AN_OBJECT };
   // NaN, with which pandas fills gaps, stays a number and fails the schema.
   for (const field of ['ground_truth', 'extracted_answer']) {
     const answer = row[field];
@@ -40,11 +38,19 @@ export function parseTrace(
   return { trace: { ...parsed.data, is_correct: labelled.data[isCorrectField] }, row };
 }
 
-function rejectOf({ issues }: z.ZodError, row: Readonly<Record<string, unknown>>): Reject {
+export const NOT_AN_OBJECT: Reject = { code: 'NOT_AN_OBJECT', reason: 'the line is JSON but no object' };
+
+/** The fields of a parsed line, undefined where it is no object. */
+export function asRow(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+}
+
+/** What is wrong with the first field that does not fit. */
+export function rejectOf({ issues }: z.ZodError, row: Readonly<Record<string, unknown>>): Reject {
   const { path, message } = issues[0]!;
   const field = String(path[0]);
   return field in row
-    ? { code: 'INVALID_FIELD', reason: `${field}: ${message}` }
+    ? { code: 'INVALID_FIELD', reason: `${path.join('.')}: ${message}` }
     : { code: 'MISSING_FIELD', reason: `${field} is missing` };
 }
 
