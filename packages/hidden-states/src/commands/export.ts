@@ -1,9 +1,10 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
-import { exportOnnx } from '../graph/export-onnx.js';
-import { loadModel } from '../model/load-model.js';
+import { exportAnyModel, loadAnyModel } from '../model/any-model.js';
+import { computeTypeFor } from '../model/compute-type.js';
 import { parseLayers } from '../run/layers.js';
 import { dtypeOption, dtypeSchema, modelOptions, modelOptionsSchema } from './model-options.js';
+import { layersOption } from './shard-options.js';
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
@@ -16,11 +17,11 @@ const optionsSchema = z.object({
 
 export const exportCommand: Command = {
   name: 'export',
-  describe: 'Write the model as an .onnx file that outputs hidden states',
+  describe: 'Write a model, also one in an .onnx file, as an .onnx file that outputs hidden states',
   options: {
     ...modelOptions,
     'output-file': { type: 'string', demandOption: true, describe: 'The .onnx file, in the folder of the weights' },
-    layers: { type: 'string', default: 'last', describe: 'last, all, or numbers: 3,7,-1 (0 = embeddings)' },
+    layers: layersOption,
     dtype: { ...dtypeOption, describe: 'Arithmetic: fp32 (auto) for the CPU, bf16 or fp16 for CUDA' },
     storage: { choices: ['f16', 'f32'], default: 'f32', describe: 'Type of the outputs' },
     'self-contained': { type: 'boolean', default: false, describe: 'Copy the weights beside the .onnx file' },
@@ -31,12 +32,12 @@ export const exportCommand: Command = {
   async run(args, { signal, onProgress }) {
     const options = parseOptions(optionsSchema, args);
     const { revision, ignoreConfigKeys: ignoreKeys } = options;
-    const model = await loadModel(options.modelName, { ignoreKeys, revision, signal, onProgress });
+    const model = await loadAnyModel(options.modelName, { ignoreKeys, revision, signal, onProgress });
     const layers = parseLayers(options.layers, model.spec.layerCount);
-    const files = await exportOnnx(model, {
+    const files = await exportAnyModel(model, {
       outputFile: options.outputFile,
       layers,
-      compute: options.dtype ?? 'float32',
+      compute: model.kind === 'onnx' ? computeTypeFor(model, 'cpu', options.dtype) : (options.dtype ?? 'float32'),
       storage: options.storage,
       weights: options.selfContained ? 'copy' : 'reference',
     });

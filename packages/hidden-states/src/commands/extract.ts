@@ -1,30 +1,40 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
-import type { Storage } from '@scorer/core/schema';
 import { z } from 'zod';
 import { type ExtractSummary, extract } from '../run/extract.js';
-import { parseFailureLimit } from '../run/failures.js';
-import { dtypeOption, dtypeSchema, modelOptions, modelOptionsSchema } from './model-options.js';
+import {
+  computeOptions,
+  computeOptionsSchema,
+  confidenceTopKOption,
+  dtypeOption,
+  dtypeSchema,
+  modelOptions,
+  modelOptionsSchema,
+  modelSettings,
+} from './model-options.js';
+import { describeShards, layersOption, shardOptions, shardOptionsSchema, shardSettings } from './shard-options.js';
 
-const STORAGES: Readonly<Record<string, Storage>> = { f16: 'F16', bf16: 'BF16', f32: 'F32', fp16: 'F16', fp32: 'F32' };
+const confidenceSchema = z
+  .enum(['', 'model', 'field'])
+  .transform((from) => from || 'model')
+  .optional();
 
-const storageSchema = z.string().transform((name) => STORAGES[name]!);
+/** A number of groups is a whole one, from 1. */
+const layerGroupsSchema = z
+  .string()
+  .regex(/^(auto|[1-9]\d*)$/, 'neither auto nor a number of groups')
+  .transform((text) => (text === 'auto' ? text : Number(text)));
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
-  inputPath: z.string().min(1),
-  outputPath: z.string().min(1),
-  startIdx: z.number().int().nonnegative(),
-  endIdx: z.number().int().positive().optional(),
+  ...shardOptionsSchema,
   layers: z.string(),
-  device: z.enum(['auto', 'cpu', 'cuda']),
+  ...computeOptionsSchema,
+  confidence: confidenceSchema,
+  confidenceTopK: z.number().int().positive(),
   dtype: dtypeSchema,
-  storage: storageSchema,
-  shardSize: z.number().int().positive(),
   shard: z.string().optional(),
-  maxFailures: z.string(),
-  threads: z.number().int().positive().optional(),
-  overwrite: z.boolean(),
+  layerGroups: layerGroupsSchema,
 });
 
 export const extractCommand: Command = {
@@ -33,23 +43,21 @@ export const extractCommand: Command = {
   isDefault: true,
   options: {
     ...modelOptions,
-    'input-path': { type: 'string', demandOption: true, describe: 'Step records of scorer-preprocess (.jsonl)' },
-    'output-path': {
+    ...shardOptions,
+    layers: layersOption,
+    confidence: {
       type: 'string',
-      demandOption: true,
-      describe: 'folder/prefix; shards are named prefix_hiddenstates_START_END.safetensors',
+      describe: "Store each token's confidence: computed (model, or no value), or from the records' logprobs (field)",
     },
-    'start-idx': { type: 'number', default: 0, describe: 'First line, from 0' },
-    'end-idx': { type: 'number', describe: 'Line after the last one; default: end of the file' },
-    layers: { type: 'string', default: 'last', describe: 'last, all, or numbers: 3,7,-1 (0 = embeddings)' },
-    device: { choices: ['auto', 'cpu', 'cuda'], default: 'auto', describe: 'Where to compute' },
+    'confidence-top-k': confidenceTopKOption,
+    ...computeOptions,
     dtype: dtypeOption,
-    storage: { choices: Object.keys(STORAGES), default: 'f16', describe: 'How states are stored' },
-    'shard-size': { type: 'number', default: 1000, describe: 'Most traces in one file' },
     shard: { type: 'string', describe: 'i/n: of the files, make number i, i+n, … (i from 0)' },
-    'max-failures': { type: 'string', default: '1%', describe: 'Failed traces allowed, a count or a percentage' },
-    threads: { type: 'number', describe: 'CPU threads; default: the physical cores' },
-    overwrite: { type: 'boolean', default: false, describe: 'Replace shards made from other input or settings' },
+    'layer-groups': {
+      type: 'string',
+      default: 'auto',
+      describe: 'auto or n: layers in n groups, one in memory at a time; auto: as few as fit',
+    },
   },
   examples: [
     [
@@ -57,27 +65,22 @@ export const extractCommand: Command = {
       'one file for every 1000 traces',
     ],
   ],
-  async run(args, { signal, log, onProgress }) {
+  hasEvents: true,
+  async run(args, { signal, log, onProgress, onEvent }) {
     const options = parseOptions(optionsSchema, args);
     const summary = await extract({
-      model: options.modelName,
-      revision: options.revision,
-      ignoreConfigKeys: options.ignoreConfigKeys,
-      inputPath: options.inputPath,
-      outputPath: options.outputPath,
-      start: options.startIdx,
-      end: options.endIdx,
+      ...modelSettings(options),
+      ...shardSettings(options),
       layers: options.layers,
       device: options.device,
+      confidence: options.confidence && { from: options.confidence, topK: options.confidenceTopK },
       compute: options.dtype,
-      storage: options.storage,
-      shardSize: options.shardSize,
       ...(options.shard !== undefined && { part: parsePart(options.shard) }),
-      maxFailures: parseFailureLimit(options.maxFailures),
       threads: options.threads,
-      overwrite: options.overwrite ? 'replace' : 'refuse',
+      layerGroups: options.layerGroups,
       signal,
       onProgress,
+      onEvent,
       onWarning: log.warn,
       onInfo: log.info,
     });
@@ -98,15 +101,6 @@ function parsePart(text: string): { index: number; count: number } {
 }
 
 function describe({ shards, traces, steps, failures, layers, hidden_size, dtype, device }: ExtractSummary): string {
-  const kept = shards.filter(({ status }) => status === 'kept').length;
-  const lines = [
-    `${traces} traces, ${steps} steps; layers ${layers.join(', ')} of ${hidden_size} values, ${dtype} on ${device}`,
-    ...shards.map(({ path, traces, steps, status }) => {
-      const note = status === 'kept' ? ', finished earlier' : '';
-      return `  ${path} (${traces} traces, ${steps} steps${note})`;
-    }),
-  ];
-  if (failures > 0) lines.push(`${failures} traces failed: see the .failures.json beside each shard`);
-  if (kept === shards.length) lines.push('nothing was left to do');
-  return lines.join('\n');
+  const computed = `layers ${layers.join(', ')} of ${hidden_size} values, ${dtype} on ${device}`;
+  return [`${traces} traces, ${steps} steps; ${computed}`, ...describeShards({ shards, failures })].join('\n');
 }

@@ -1,26 +1,28 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
 import { type ImportSummary, importStates } from '../import/import-states.js';
-import { parseFailureLimit } from '../run/failures.js';
-import { modelOptions, modelOptionsSchema } from './model-options.js';
+import {
+  confidenceTopKOption,
+  dtypeOption,
+  dtypeSchema,
+  modelOptions,
+  modelOptionsSchema,
+  modelSettings,
+} from './model-options.js';
+import { describeShards, shardOptions, shardOptionsSchema, shardSettings } from './shard-options.js';
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
   from: z.enum(['step', 'vllm']),
   source: z.string().min(1),
   tokenizerPath: z.string().min(1).optional(),
-  inputPath: z.string().min(1),
-  outputPath: z.string().min(1),
-  startIdx: z.number().int().nonnegative(),
-  endIdx: z.number().int().positive().optional(),
+  ...shardOptionsSchema,
   layers: z.string(),
   finalNorm: z.enum(['apply', 'keep']).optional(),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']).optional(),
-  storage: z.enum(['f16', 'bf16', 'f32']).transform((name) => name.toUpperCase() as 'F16' | 'BF16' | 'F32'),
+  dtype: dtypeSchema,
+  confidence: z.literal('field').optional(),
+  confidenceTopK: z.number().int().positive(),
   deleteSource: z.boolean(),
-  shardSize: z.number().int().positive(),
-  maxFailures: z.string(),
-  overwrite: z.boolean(),
 });
 
 export const importCommand: Command = {
@@ -28,18 +30,11 @@ export const importCommand: Command = {
   describe: "Make shards of hidden states that another program computed: the original's .pt files, or vLLM's",
   options: {
     ...modelOptions,
-    'model-name': { ...modelOptions['model-name'], alias: 'model' },
+    'model-name': { ...modelOptions['model-name'], alias: 'model', describe: 'Model folder, or hub id (owner/name)' },
     from: { choices: ['step', 'vllm'], demandOption: true, describe: "Whose files: the original's, or vLLM's" },
     source: { type: 'string', demandOption: true, describe: 'Folder of the files (step: or one .pt)' },
     'tokenizer-path': { type: 'string', describe: "Tokenizer of the step records; default: the model's" },
-    'input-path': { type: 'string', demandOption: true, describe: 'Step records of scorer-preprocess (.jsonl)' },
-    'output-path': {
-      type: 'string',
-      demandOption: true,
-      describe: 'folder/prefix; shards are named prefix_hiddenstates_START_END.safetensors',
-    },
-    'start-idx': { type: 'number', default: 0, describe: 'First line, from 0' },
-    'end-idx': { type: 'number', describe: 'Line after the last one; default: end of the file' },
+    ...shardOptions,
     layers: {
       type: 'string',
       default: 'last',
@@ -49,15 +44,10 @@ export const importCommand: Command = {
       choices: ['apply', 'keep'],
       describe: "Of the last layer: vLLM's comes before the final norm (apply), the original's after it (keep)",
     },
-    dtype: {
-      choices: ['float32', 'float16', 'bfloat16'],
-      describe: "What they were computed in; default: vLLM's own type, for step bfloat16",
-    },
-    storage: { choices: ['f16', 'bf16', 'f32'], default: 'f16', describe: 'How states are stored' },
+    dtype: { ...dtypeOption, describe: "What they were computed in; auto: vLLM's own type, for step bf16" },
+    confidence: { choices: ['field'], describe: "Store the confidence of tokens from the records' logprobs" },
+    'confidence-top-k': confidenceTopKOption,
     'delete-source': { type: 'boolean', default: false, describe: 'Delete each file once its traces are on disk' },
-    'shard-size': { type: 'number', default: 1000, describe: 'Most traces in one file' },
-    'max-failures': { type: 'string', default: '1%', describe: 'Failed traces allowed, a count or a percentage' },
-    overwrite: { type: 'boolean', default: false, describe: 'Replace shards made from other input or settings' },
   },
   examples: [
     [
@@ -74,22 +64,14 @@ export const importCommand: Command = {
     const summary = await importStates({
       from: options.from,
       source: options.source,
-      model: options.modelName,
-      revision: options.revision,
-      ignoreConfigKeys: options.ignoreConfigKeys,
+      ...modelSettings(options),
+      ...shardSettings(options),
       tokenizer: options.tokenizerPath,
-      inputPath: options.inputPath,
-      outputPath: options.outputPath,
-      start: options.startIdx,
-      end: options.endIdx,
       layers: options.layers,
       finalNorm: options.finalNorm,
       compute: options.dtype,
-      storage: options.storage,
+      confidence: options.confidence && { topK: options.confidenceTopK },
       afterwards: options.deleteSource ? 'delete' : 'keep',
-      shardSize: options.shardSize,
-      maxFailures: parseFailureLimit(options.maxFailures),
-      overwrite: options.overwrite ? 'replace' : 'refuse',
       signal,
       onProgress,
       onWarning: log.warn,
@@ -99,14 +81,6 @@ export const importCommand: Command = {
 };
 
 function describe({ shards, traces, steps, failures, layers, hidden_size, dtype }: ImportSummary): string {
-  const lines = [
-    `${traces} traces, ${steps} steps; layers ${layers.join(', ')} of ${hidden_size} values, computed in ${dtype}`,
-    ...shards.map(({ path, traces, steps, status }) => {
-      const note = status === 'kept' ? ', finished earlier' : '';
-      return `  ${path} (${traces} traces, ${steps} steps${note})`;
-    }),
-  ];
-  if (failures > 0) lines.push(`${failures} traces failed: see the .failures.json beside each shard`);
-  if (shards.every(({ status }) => status === 'kept')) lines.push('nothing was left to do');
-  return lines.join('\n');
+  const imported = `layers ${layers.join(', ')} of ${hidden_size} values, computed in ${dtype}`;
+  return [`${traces} traces, ${steps} steps; ${imported}`, ...describeShards({ shards, failures })].join('\n');
 }

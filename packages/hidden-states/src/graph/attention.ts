@@ -1,131 +1,151 @@
 import { type Attribute, int64, type Value } from '@scorer/core/onnx';
 import type { LayerTensorNames } from '../model/decoder-spec.js';
+import { type QueryChunks, wantedQueries } from './attention-chunks.js';
 import type { Builder } from './builder.js';
+import { causalAttention, flashKeys } from './causal-attention.js';
 import { kernelHeadSize, normHeads, resizeHeads } from './heads.js';
 import { type Cache, outputPresent } from './key-value-cache.js';
-import { linear, linearGroup } from './projections.js';
+import { linear, linearOfGroup } from './projections.js';
 import type { SequenceInputs } from './sequence.js';
-import { cutTokens, joinTokens, type TokenChunks } from './token-chunks.js';
 
-/** Causal grouped-query attention with rotary positions, before its output projection; [1, T, D] → [1, T, H·d]. */
+/** Causal grouped-query attention of a layer with rotary positions, before its output projection. */
+export interface Attention {
+  /** [1, T, H·d] */
+  ofAll(): Value;
+  /** Of the tokens at `positions`, int32 [S] ascending; [1, S, H·d] */
+  at(positions: Value): Value;
+}
+
+interface LayerInputs extends SequenceInputs {
+  /** From 0 */
+  readonly layer: number;
+  readonly past: Cache | undefined;
+}
+
+/** @param normed [1, T, D] */
 export function selfAttention(
   builder: Builder,
   tensors: LayerTensorNames,
   normed: Value,
-  sequence: SequenceInputs & { layer: number; past: Cache | undefined },
-): Value {
-  const { spec } = builder;
-  const { headCount: H, keyValueHeadCount: K, headSize: d } = spec;
-  const { lastIndex, length, layer, past } = sequence;
-
-  const [query, key, value] = linearGroup(builder, normed, {
-    names: [tensors.query, tensors.key, tensors.value],
-    widths: [H * d, K * d, K * d],
-    from: spec.hiddenSize,
-    bias: spec.bias.queryKeyValue,
-  });
-  const inKernel = kernelPlaces(builder);
-  const place = (states: Value, norm: string | undefined, heads: number): Value =>
-    inKernel ? states : rotate(builder, normHeads(builder, states, norm, heads), heads, sequence);
-  const padded = (states: Value, heads: number): Value =>
-    resizeHeads(builder, states, { heads, from: d, to: kernelHeadSize(spec) });
-
-  const inputs = [
-    padded(place(query!, tensors.queryNorm, H), H),
-    padded(place(key!, tensors.keyNorm, K), K),
-    padded(value!, K),
-  ];
-  if (!inKernel && sequence.chunks) {
-    const { attended, present } = chunkedAttention(builder, inputs, { ...sequence, chunks: sequence.chunks });
-    if (past) outputPresent(builder, layer, present);
-    return resizeHeads(builder, attended, { heads: H, from: kernelHeadSize(spec), to: d });
-  }
-  const placing = inKernel ? kernelPlacing(builder, tensors, sequence) : { inputs: [], attributes: {} };
-  const [attended, ...present] = groupQueryAttention(
-    builder,
-    layer,
-    [...inputs, past?.key, past?.value, lastIndex, length, ...placing.inputs],
-    placing.attributes,
-  );
-  if (past) outputPresent(builder, layer, { key: present[0]!, value: present[1]! });
-  return resizeHeads(builder, attended!, { heads: H, from: kernelHeadSize(spec), to: d });
+  inputs: LayerInputs,
+): Attention {
+  const { queries } = inputs;
+  return queries
+    ? chunkedAttention(builder, tensors, normed, { ...inputs, queries })
+    : attentionAtOnce(builder, tensors, normed, inputs);
 }
 
-/** Chunk by chunk, each with the keys and values of those before it as its past. */
+/** On the CPU: of queries there are no more than those of the tokens that are asked for. */
 function chunkedAttention(
   builder: Builder,
-  [query, key, value]: readonly Value[],
-  { layer, past, chunks, start }: SequenceInputs & { layer: number; past: Cache | undefined; chunks: TokenChunks },
-): { attended: Value; present: Cache } {
+  tensors: LayerTensorNames,
+  normed: Value,
+  inputs: LayerInputs & { queries: QueryChunks },
+): Attention {
   const { graph, spec } = builder;
   const { headCount: H, keyValueHeadCount: K } = spec;
-  const d = kernelHeadSize(spec);
-  const cut = (states: Value, heads: number): Value => cutTokens(graph, states, chunks, heads * d);
-  const [queries, keys, values] = [cut(query!, H), cut(key!, K), cut(value!, K)];
-  const nothing = (): Value => graph.node('ConstantOfShape', [int64(graph, [1, K, 0, d])]);
+  const { layer, past, kept, queries: all, start, firstRow } = inputs;
+  const window = spec.attentionWindows[layer] ?? undefined;
+  const project = projections(builder, tensors);
+  const placed = (states: Value, norm: string | undefined, heads: number, rows: Value): Value =>
+    rotate(builder, normHeads(builder, states, norm, heads), heads, { ...inputs, rows });
 
-  const body = graph.subgraph('attention');
-  const iteration = body.input('iteration', 'int64', []);
-  const going = body.input('going', 'bool', []);
-  const shape = [1, K, 'before', d];
-  const before = { key: body.input('key', 'float32', shape), value: body.input('value', 'float32', shape) };
-  const index = body.node('Reshape', [iteration, int64(body, [1])]);
-  const chunk = (of: Value): Value => body.node('Gather', [of, index], { attributes: { axis: 0 } }); // [1, c, …]
-  const computed = body.node('Mul', [body.node('Add', [index, int64(body, [1])]), chunks.size]);
-  const length = body.cast(body.node('Add', [start, computed]), 'int32');
-  const last = body.node('Sub', [length, body.constant('int32', [1], Int32Array.of(1))]);
-  const [attended, presentKey, presentValue] = groupQueryAttention(
-    { ...builder, graph: body },
-    layer,
-    [
-      chunk(queries!),
-      chunk(keys!),
-      chunk(values!),
-      before.key,
-      before.value,
-      last,
-      body.node('Reshape', [length, int64(body, [], [0])]),
-    ],
-    {},
-  );
-  body.result(body.node('Identity', [going]), 'bool', []);
-  body.result(presentKey!, 'float32', shape);
-  body.result(presentValue!, 'float32', shape);
-  body.result(attended!, 'float32', [1, 'c', H * d]);
+  const tokens = {
+    key: byHead(builder, placed(project.key(normed), tensors.keyNorm, K, firstRow)),
+    value: byHead(builder, project.value(normed)),
+  };
+  const after = (before: Value, these: Value): Value =>
+    graph.node('Concat', [before, these], { attributes: { axis: 2 } });
+  const soFar = past ? { key: after(past.key, tokens.key), value: after(past.value, tokens.value) } : tokens;
+  const present = kept ? outputPresent(builder, layer, soFar, kept) : soFar;
 
-  const count = graph.node('Reshape', [chunks.count, int64(graph, [], [0])]);
-  const initial = past ?? { key: nothing(), value: nothing() };
-  const [allKeys, allValues, parts] = graph.nodes('Loop', [count, undefined, initial.key, initial.value], {
-    outputs: 3,
-    attributes: { body },
-  });
-  // Without the rows that fill the last chunk.
-  const end = graph.node('Add', [start, chunks.length]);
-  const whole = (states: Value): Value => graph.node('Slice', [states, int64(graph, [0]), end, int64(graph, [2])]);
+  const keys = flashKeys(builder, present, all.chunks.padding);
+  const attend = (rows: Value, rotaryRows: Value, queries: QueryChunks): Value => {
+    const states = paddedHeads(builder, placed(project.query(rows), tensors.queryNorm, H, rotaryRows), H);
+    return ownHeads(builder, causalAttention(builder, states, queries, keys, window));
+  };
   return {
-    attended: joinTokens(graph, parts!, chunks, H * d),
-    present: { key: whole(allKeys!), value: whole(allValues!) },
+    ofAll: () => attend(normed, firstRow, all),
+    at(positions) {
+      const rows = graph.node('Gather', [normed, positions], { attributes: { axis: 1 } });
+      const rotaryRows = graph.node('Reshape', [graph.cast(positions, 'int64'), int64(graph, [1, -1])]);
+      return attend(rows, rotaryRows, wantedQueries(builder, positions, start));
+    },
   };
 }
 
-/** @param inputs of the operator; @returns attended, present keys, present values */
-function groupQueryAttention(
-  { graph, spec }: Builder,
-  layer: number,
-  inputs: readonly (Value | undefined)[],
-  attributes: Record<string, Attribute>,
-): Value[] {
-  return graph.nodes('GroupQueryAttention', inputs, {
-    domain: 'com.microsoft',
-    outputs: 3,
-    attributes: {
-      num_heads: spec.headCount,
-      kv_num_heads: spec.keyValueHeadCount,
-      local_window_size: spec.attentionWindows[layer] ?? undefined,
-      scale: { float: 1 / Math.sqrt(spec.headSize) },
-      ...attributes,
+/** On CUDA, whose kernel norms and places queries and keys itself where it can. */
+function attentionAtOnce(builder: Builder, tensors: LayerTensorNames, normed: Value, inputs: LayerInputs): Attention {
+  const { graph, spec } = builder;
+  const { headCount: H, keyValueHeadCount: K } = spec;
+  const { lastIndex, length, layer, past, kept, firstRow } = inputs;
+  const project = projections(builder, tensors);
+  const inKernel = kernelPlaces(builder);
+  const place = (states: Value, norm: string | undefined, heads: number): Value =>
+    inKernel ? states : rotate(builder, normHeads(builder, states, norm, heads), heads, { ...inputs, rows: firstRow });
+
+  const placing = inKernel ? kernelPlacing(builder, tensors, inputs) : { inputs: [], attributes: {} };
+  const states = [
+    paddedHeads(builder, place(project.query(normed), tensors.queryNorm, H), H),
+    paddedHeads(builder, place(project.key(normed), tensors.keyNorm, K), K),
+    paddedHeads(builder, project.value(normed), K),
+  ];
+  const [attended, ...present] = graph.nodes(
+    'GroupQueryAttention',
+    [...states, past?.key, past?.value, lastIndex, length, ...placing.inputs],
+    {
+      domain: 'com.microsoft',
+      outputs: 3,
+      attributes: {
+        num_heads: H,
+        kv_num_heads: K,
+        local_window_size: spec.attentionWindows[layer] ?? undefined,
+        scale: { float: 1 / Math.sqrt(spec.headSize) },
+        ...placing.attributes,
+      },
     },
-  });
+  );
+  if (kept) outputPresent(builder, layer, { key: present[0]!, value: present[1]! }, kept);
+  const all = ownHeads(builder, attended!);
+  return {
+    ofAll: () => all,
+    at: (positions) => graph.node('Gather', [all, positions], { attributes: { axis: 1 } }),
+  };
+}
+
+/** The projections of rows [1, N, D] to [1, N, heads·d]. */
+function projections(
+  builder: Builder,
+  { query, key, value }: LayerTensorNames,
+): Record<'query' | 'key' | 'value', (rows: Value) => Value> {
+  const { hiddenSize, headCount: H, keyValueHeadCount: K, headSize: d, bias } = builder.spec;
+  const group = {
+    names: [query, key, value],
+    widths: [H * d, K * d, K * d],
+    from: hiddenSize,
+    bias: bias.queryKeyValue,
+  };
+  const member = (index: number) => (rows: Value) => linearOfGroup(builder, rows, group, index);
+  return { query: member(0), key: member(1), value: member(2) };
+}
+
+function paddedHeads(builder: Builder, states: Value, heads: number): Value {
+  return resizeHeads(builder, states, { heads, from: builder.spec.headSize, to: kernelHeadSize(builder.spec) });
+}
+
+/** As [1, N, H·d], of the heads' own size. */
+function ownHeads(builder: Builder, attended: Value): Value {
+  const { headCount: heads, headSize } = builder.spec;
+  return resizeHeads(builder, attended, { heads, from: kernelHeadSize(builder.spec), to: headSize });
+}
+
+/** [1, T, K·d] → [1, K, T, d], heads padded */
+function byHead(builder: Builder, states: Value): Value {
+  const { graph, spec } = builder;
+  const K = spec.keyValueHeadCount;
+  const shape = int64(graph, [1, -1, K, kernelHeadSize(spec)]);
+  const byToken = graph.node('Reshape', [paddedHeads(builder, states, K), shape]);
+  return graph.node('Transpose', [byToken], { attributes: { perm: [0, 2, 1, 3] } });
 }
 
 /**
@@ -153,11 +173,18 @@ function kernelPlacing(
   };
 }
 
-/** Rotary positions; a node of its own because the attention kernel's takes multiples of 16 dimensions only. */
-function rotate({ graph, spec }: Builder, states: Value, heads: number, sequence: SequenceInputs): Value {
+/**
+ * Rotary positions; a node of its own because the attention kernel's takes multiples of 16 dimensions only.
+ * @param place rows of cos and sin: of the first state, int64 [1], or of each, int64 [1, N]
+ */
+function rotate(
+  { graph, spec }: Builder,
+  states: Value,
+  heads: number,
+  { rows, cos, sin }: Pick<SequenceInputs, 'cos' | 'sin'> & { rows: Value },
+): Value {
   const rotated = 2 * spec.rotary.inverseFrequencies.length;
-  const { firstRow, cos, sin } = sequence;
-  return graph.node('RotaryEmbedding', [states, firstRow, cos, sin], {
+  return graph.node('RotaryEmbedding', [states, rows, cos, sin], {
     domain: 'com.microsoft',
     attributes: { num_heads: heads, rotary_embedding_dim: rotated },
   });

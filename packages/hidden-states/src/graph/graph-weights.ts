@@ -9,6 +9,16 @@ export type ComputeType = 'float32' | 'float16' | 'bfloat16';
 /** Of one number. */
 export const COMPUTE_BYTES: Readonly<Record<ComputeType, number>> = { float32: 4, float16: 2, bfloat16: 2 };
 
+/**
+ * In which states of the compute type leave a graph and come into one: ONNX Runtime for Node has no bfloat16 tensors,
+ * and float32 holds every bfloat16.
+ */
+export const RIM_TYPE: Readonly<Record<ComputeType, 'float32' | 'float16'>> = {
+  float32: 'float32',
+  float16: 'float16',
+  bfloat16: 'float32',
+};
+
 const COMPUTE_TYPE_OF_DTYPE: Readonly<Record<string, ComputeType>> = {
   F32: 'float32',
   F16: 'float16',

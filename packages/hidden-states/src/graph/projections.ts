@@ -3,18 +3,29 @@ import type { Builder } from './builder.js';
 import type { RowStack } from './graph-weights.js';
 
 /** Projections of the same states; those with the same name are stacked by rows in one tensor, in this order. */
-export function linearGroup(
+export interface LinearGroup {
+  readonly names: readonly string[];
+  readonly widths: readonly number[];
+  readonly from: number;
+  readonly bias: boolean;
+}
+
+export function linearGroup(builder: Builder, x: Value, group: LinearGroup): Value[] {
+  return group.names.map((_, i) => linearOfGroup(builder, x, group, i));
+}
+
+/** One projection of the group alone. */
+export function linearOfGroup(
   builder: Builder,
   x: Value,
-  { names, widths, from, bias }: { names: string[]; widths: number[]; from: number; bias: boolean },
-): Value[] {
-  return names.map((name, i) => {
-    const to = widths[i]!;
-    const rowsWhere = (counts: (at: number) => boolean): number =>
-      widths.reduce((sum, width, at) => (names[at] === name && counts(at) ? sum + width : sum), 0);
-    const stack = { rows: rowsWhere(() => true), first: rowsWhere((at) => at < i) };
-    return linear(builder, x, name, { from, to, bias, stack });
-  });
+  { names, widths, from, bias }: LinearGroup,
+  index: number,
+): Value {
+  const name = names[index]!;
+  const rowsWhere = (counts: (at: number) => boolean): number =>
+    widths.reduce((sum, width, at) => (names[at] === name && counts(at) ? sum + width : sum), 0);
+  const stack = { rows: rowsWhere(() => true), first: rowsWhere((at) => at < index) };
+  return linear(builder, x, name, { from, to: widths[index]!, bias, stack });
 }
 
 /** x·Wᵀ + b with W [to, from], as in torch.nn.Linear. */

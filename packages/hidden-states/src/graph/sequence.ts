@@ -1,8 +1,8 @@
 import { int64, type Value } from '@scorer/core/onnx';
+import { allQueries, type QueryChunks } from './attention-chunks.js';
 import type { Builder } from './builder.js';
-import type { Cache } from './key-value-cache.js';
+import { type Cache, KEPT_TOKENS } from './key-value-cache.js';
 import { lengthOf } from './projections.js';
-import { type TokenChunks, tokenChunks } from './token-chunks.js';
 
 /** Input of models with LongRoPE alone, int32 [1]: tokens of the whole trace, which choose between its two rotations. */
 export const TRACE_LENGTH = 'trace_length';
@@ -15,8 +15,10 @@ export interface SequenceInputs {
   readonly length: Value;
   /** Tokens before these, int64 [1] */
   readonly start: Value;
-  /** In which their attention is computed; undefined for all at once. */
-  readonly chunks: TokenChunks | undefined;
+  /** The input `KEPT_TOKENS`, where there is a past */
+  readonly kept: Value | undefined;
+  /** In which their attention is computed; undefined for all at once, as CUDA's kernel takes them. */
+  readonly queries: QueryChunks | undefined;
   /** Index of the first row of cos and sin: 0, int64 [1] */
   readonly firstRow: Value;
   /** Of the angles of these tokens, [T, pairs] */
@@ -24,7 +26,13 @@ export interface SequenceInputs {
   readonly sin: Value;
 }
 
-export function sequenceInputs(builder: Builder, inputIds: Value, past: Cache | undefined): SequenceInputs {
+/** @param planned tokens that chunks are cut for, int64 [1] */
+export function sequenceInputs(
+  builder: Builder,
+  inputIds: Value,
+  past: Cache | undefined,
+  planned: Value,
+): SequenceInputs {
   const { graph, spec, options } = builder;
   const { rotary } = spec;
   const toScalar = int64(graph, [], [0]);
@@ -54,22 +62,10 @@ export function sequenceInputs(builder: Builder, inputIds: Value, past: Cache | 
     lastIndex: graph.cast(graph.node('Gather', [range, int64(graph, [-1])]), 'int32'),
     length: scalar(end32),
     start,
-    chunks: attentionChunks(builder, length),
+    kept: past && graph.input(KEPT_TOKENS, 'int64', [1]),
+    queries: options.compute === 'float32' ? allQueries(builder, { length, planned, start }) : undefined,
     firstRow: zero,
     cos: graph.cast(scaled(graph.node('Cos', [angles])), options.compute),
     sin: graph.cast(scaled(graph.node('Sin', [angles])), options.compute),
   };
-}
-
-/**
- * Most queries that the attention kernel gets at a time, and for long traces the part of them: it leaves out masked keys
- * by large blocks only, so that a short trace would cost it up to twice the products that a causal mask leaves.
- */
-const ATTENTION_CHUNK_TOKENS = 128;
-const ATTENTION_CHUNK_SHARE = 64;
-
-function attentionChunks({ graph, options }: Builder, length: Value): TokenChunks | undefined {
-  if (options.compute !== 'float32') return undefined;
-  const share = graph.node('Div', [length, int64(graph, [ATTENTION_CHUNK_SHARE])]);
-  return tokenChunks(graph, length, graph.node('Max', [share, int64(graph, [ATTENTION_CHUNK_TOKENS])]));
 }

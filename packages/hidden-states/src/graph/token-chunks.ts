@@ -1,7 +1,7 @@
 import { type Graph, int64, type Value } from '@scorer/core/onnx';
 
 /**
- * A cut of N tokens into n chunks of the same size c, n = ⌈N / limit⌉ and c = ⌈N / n⌉, with fewer than n rows of zeros
+ * A cut of N tokens into n chunks of the same size c, n = ⌈N / limit⌉ and c = ⌈N / n⌉, with fewer than c rows of zeros
  * after the last token.
  */
 export interface TokenChunks {
@@ -14,13 +14,16 @@ export interface TokenChunks {
   readonly length: Value;
 }
 
-/** @param length N, int64 [1]; @param limit of a chunk, int64 [1] */
-export function tokenChunks(graph: Graph, length: Value, limit: Value): TokenChunks {
+/**
+ * @param length N, int64 [1]; @param limit of a chunk, int64 [1]
+ * @param planned tokens that the size of a chunk is computed for, int64 [1]; where there are more, they are more chunks
+ */
+export function tokenChunks(graph: Graph, length: Value, limit: Value, planned = length): TokenChunks {
   const one = int64(graph, [1]);
   const divideUp = (a: Value, b: Value): Value =>
     graph.node('Div', [graph.node('Sub', [graph.node('Add', [a, b]), one]), b]);
-  const count = divideUp(length, limit);
-  const size = divideUp(length, count);
+  const size = divideUp(planned, divideUp(planned, limit));
+  const count = divideUp(length, size);
   return { count, size, padding: graph.node('Sub', [graph.node('Mul', [count, size]), length]), length };
 }
 

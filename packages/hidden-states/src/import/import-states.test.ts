@@ -91,6 +91,33 @@ describe("the original's .pt files (tools/oracles/exchange.py)", () => {
     }
   });
 
+  test('have the confidence of tokens that an engine put into the records', async () => {
+    const source = {
+      model: MODEL,
+      inputPath: RECORDS,
+      outputPath: join(folder, 'hs/computed'),
+      device: 'cpu',
+    } as const;
+    const computed = await traces((await extract({ ...source, confidence: {} })).shards[0]!.path);
+    const records = (await readFile(RECORDS, 'utf8')).trim().split('\n');
+    const lines = records.map((line, i) => {
+      const { inputIds, confidence } = computed[i]!;
+      const logprobs = {
+        top_k: 20,
+        token_ids: [...inputIds.slice(-confidence!.logprobs.length)],
+        token_logprobs: [...confidence!.logprobs],
+        token_confidences: [...confidence!.confidences],
+      };
+      return `${JSON.stringify({ ...JSON.parse(line), logprobs })}\n`;
+    });
+    const inputPath = join(folder, 'records.jsonl');
+    await writeFile(inputPath, lines.join(''));
+    const { shards } = await importStates({ ...step, inputPath, confidence: {} });
+    const imported = await traces(shards[0]!.path);
+    expect(imported.map(({ confidence }) => confidence)).toEqual(computed.map(({ confidence }) => confidence));
+    await expect(importStates({ ...step, inputPath })).rejects.toMatchObject({ code: 'OUTPUT_DIFFERS' });
+  });
+
   test('are read with several layers in each trace, and without a range in the name', async () => {
     const entries = await plainEntries();
     for (const entry of entries) {

@@ -6,7 +6,9 @@ import { toFloat32 } from '@scorer/core/safetensors';
 import type { ShardOrigin, Storage } from '@scorer/core/schema';
 import { openShard, openShardWriter, removePartial, type ShardWriter } from '@scorer/core/shards';
 import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
+import { DEFAULT_TOP_K } from '../graph/confidence.js';
 import type { ComputeType } from '../graph/graph-weights.js';
+import { fieldConfidence } from '../logprobs/field-confidence.js';
 import { modelFingerprint } from '../model/fingerprint.js';
 import { loadModel } from '../model/load-model.js';
 import type { ExtractedShard } from '../run/extract.js';
@@ -19,7 +21,7 @@ import {
   writeFailures,
 } from '../run/failures.js';
 import { finishedShards, type ShardContents } from '../run/finished-shards.js';
-import { checkFinite } from '../run/finite.js';
+import { checkFinite, checkFiniteConfidence } from '../run/finite.js';
 import { labelsOf } from '../run/labels.js';
 import { parseLayers } from '../run/layers.js';
 import { DEFAULT_SHARD_SIZE, type PlannedShard, planShards } from '../run/plan.js';
@@ -62,6 +64,8 @@ export interface ImportOptions {
   compute?: ComputeType | undefined;
   /** How states are stored; F16 by default. */
   storage?: Storage;
+  /** Stores the confidence of tokens that an engine gave in the records' field `logprobs`; without it by default. */
+  confidence?: { topK?: number } | undefined;
   /** What to do with a file whose traces are all on disk; `keep` by default. */
   afterwards?: 'keep' | 'delete';
   /** Most lines in one shard; 1000 by default. */
@@ -109,6 +113,7 @@ export async function importStates(options: ImportOptions): Promise<ImportSummar
   const tokenizer = await loadTokenizer(options.tokenizer ?? model.folder);
   const { hiddenSize, layerCount } = model.spec;
   const layers = layersInOrder(options.layers ?? 'last', layerCount);
+  const confidenceTopK = options.confidence && (options.confidence.topK ?? DEFAULT_TOP_K);
   const finalNorm = options.finalNorm ?? (from === 'vllm' ? 'apply' : 'keep');
   const plan = await planShards({
     inputPath: options.inputPath,
@@ -129,6 +134,7 @@ export async function importStates(options: ImportOptions): Promise<ImportSummar
       layers: layers.toSorted((a, b) => a - b),
       hiddenSize,
       storage,
+      confidenceTopK,
       fingerprint,
       compute,
     };
@@ -152,7 +158,7 @@ export async function importStates(options: ImportOptions): Promise<ImportSummar
     /** Whether an earlier run took some of the files. */
     let goesOn = finished.size > 0;
     await mkdir(dirname(options.outputPath), { recursive: true });
-    const records = openRecords(options.inputPath, { signal });
+    const records = openRecords(options.inputPath, { logprobsTopK: confidenceTopK, signal });
     const origin = {
       model: model.name,
       model_fingerprint: fingerprint,
@@ -219,9 +225,17 @@ async function importShard(
         try {
           if ('error' in line) throw line.error;
           const tokens = tokenizeRecord(line.record, tokenizer);
+          const confidence = line.logprobs && fieldConfidence(line.logprobs, tokens, tokenizer);
+          if (confidence) checkFiniteConfidence(confidence);
           const states = await source.read(line.index, tokens);
           const hiddenStates = storedStates(states, context);
-          await writer.append({ traceIndex: line.index, ...tokens, ...labelsOf(line.record), hiddenStates });
+          await writer.append({
+            traceIndex: line.index,
+            ...tokens,
+            ...labelsOf(line.record),
+            hiddenStates,
+            confidence,
+          });
         } catch (error) {
           // What can be mended by running again, or is a bug, ends the run; a trace that can't be used is only noted.
           if (!(error instanceof ScorerError) || error.kind !== 'input') throw error;

@@ -12,7 +12,7 @@ export const HARMLESS_KEYS: ReadonlySet<string> = new Set([
   // Training.
   ...['initializer_range', 'attention_dropout', 'resid_pdrop', 'embd_pdrop', 'hidden_dropout', 'dropout'],
   ...['pretraining_tp', 'gradient_checkpointing', 'problem_type', 'classifier_dropout'],
-  // The head, which is not computed.
+  // The head: `headOf` reads what tokens' confidence needs.
   ...['tie_word_embeddings', 'id2label', 'label2id', 'num_labels', 'lm_head_bias'],
   // Tokens, of which the tokenizer has its own list.
   ...['bos_token_id', 'eos_token_id', 'pad_token_id', 'unk_token_id', 'sep_token_id', 'decoder_start_token_id'],

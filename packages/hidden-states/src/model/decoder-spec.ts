@@ -10,6 +10,7 @@ export interface DecoderSpec {
   readonly headCount: number;
   readonly keyValueHeadCount: number;
   readonly headSize: number;
+  /** Of the dense MLPs. */
   readonly intermediateSize: number;
   readonly vocabularySize: number;
   /** Longest sequence that the model was made for, in tokens. */
@@ -22,6 +23,30 @@ export interface DecoderSpec {
   /** For each layer the number of tokens that a token attends to, itself included; null where it attends to all. */
   readonly attentionWindows: readonly (number | null)[];
   readonly rotary: Rotary;
+  /** Of the layers that have several MLPs, of which each token takes some; absent where none has. */
+  readonly experts?: Experts;
+  readonly head: Head;
+}
+
+/** From the final norm to logits. */
+export interface Head {
+  /** Its weights are the embeddings'. */
+  readonly tied: boolean;
+  /** Settings of config.json, by name, that make other logits than the product with the weights. */
+  readonly changedBy: readonly string[];
+}
+
+/** Sparse mixture of experts (arXiv 1701.06538) as routed in Qwen3-MoE: softmax over all experts, then the best of them. */
+export interface Experts {
+  /** For each layer whether it has experts; the others have one dense MLP. */
+  readonly inLayer: readonly boolean[];
+  /** E */
+  readonly count: number;
+  /** k */
+  readonly perToken: number;
+  readonly intermediateSize: number;
+  /** Whether the probabilities of a token's k experts are divided by their sum before they weight the outputs. */
+  readonly normalizedWeights: boolean;
 }
 
 /** Rotary position embedding (RoFormer, arXiv 2104.09864), halves rotated against each other as in transformers. */
@@ -38,6 +63,8 @@ export interface Rotary {
 export interface TensorNames {
   readonly embeddings: string;
   readonly finalNorm: string;
+  /** Of a head that is not tied to the embeddings. */
+  readonly head: string;
   layer(index: number): LayerTensorNames;
 }
 
@@ -57,4 +84,12 @@ export interface LayerTensorNames {
   readonly gate: string;
   readonly up: string;
   readonly down: string;
+  /** Of layers with experts: the projection to a logit for each, and what the experts' own names begin with. */
+  readonly router?: string;
+  readonly experts?: string;
+}
+
+/** Prefixes of the projections of expert `e`, under `LayerTensorNames.experts`. */
+export function expertTensors(experts: string, e: number): Pick<LayerTensorNames, 'gate' | 'up' | 'down'> {
+  return { gate: `${experts}.${e}.gate_proj`, up: `${experts}.${e}.up_proj`, down: `${experts}.${e}.down_proj` };
 }

@@ -6,6 +6,11 @@ const TINY: Record<string, unknown> = JSON.parse(
   readFileSync(new URL('../../../../apps/demo/data/model/config.json', import.meta.url), 'utf8'),
 );
 
+/** config.json of released models, by their names. */
+const PUBLISHED: Record<string, unknown> = JSON.parse(
+  readFileSync(new URL('./fixtures/published-configs.json', import.meta.url), 'utf8'),
+);
+
 const read = (changes: Record<string, unknown>) =>
   readHfConfig(JSON.stringify({ ...TINY, ...changes }), 'config.json').spec;
 
@@ -71,6 +76,66 @@ describe('config.json', () => {
     expect(windows({ use_sliding_window: false, max_window_layers: 0 })).toEqual([null, null, null, null, null]);
     expect(() => windows({ layer_types: types.slice(1) })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
     expect(() => windows({ layer_types: types, use_sliding_window: false })).toThrow(/layer_types/);
+  });
+
+  describe('of a Qwen3-MoE model', () => {
+    const family = { architectures: ['Qwen3MoeForCausalLM'], layer_types: null };
+    const moe = (changes: Record<string, unknown>) =>
+      read({ ...family, num_experts: 8, num_experts_per_tok: 2, ...changes });
+
+    test('says which layers have experts, and how a token takes them', () => {
+      expect(moe({ moe_intermediate_size: 24, norm_topk_prob: true }).experts).toEqual({
+        inLayer: [true, true, true, true, true],
+        count: 8,
+        perToken: 2,
+        intermediateSize: 24,
+        normalizedWeights: true,
+      });
+      expect(moe({ decoder_sparse_step: 2 }).experts?.inLayer).toEqual([false, true, false, true, false]);
+      expect(moe({ mlp_only_layers: [0, 4] }).experts?.inLayer).toEqual([false, true, true, true, false]);
+      expect(moe({ mlp_only_layers: null }).experts?.normalizedWeights).toBe(false);
+      expect(moe({ num_experts: 0 }).experts).toBeUndefined();
+      expect(moe({ mlp_only_layers: [0, 1, 2, 3, 4] }).experts).toBeUndefined();
+    });
+
+    test('calls the number of experts by its older or newer name, not by two that differ', () => {
+      expect(moe({ num_experts: undefined, num_local_experts: 8 })).toEqual(moe({}));
+      expect(moe({ num_local_experts: 8 })).toEqual(moe({}));
+      expect(() => moe({ num_local_experts: 6 })).toThrow(/num_local_experts: differs from num_experts/);
+    });
+
+    test('has no more experts than a graph can hold, and for a token no more than there are', () => {
+      const invalid = expect.objectContaining({ code: 'CONFIG_INVALID' });
+      expect(() => moe({ num_experts: 1e9 })).toThrow(invalid);
+      expect(() => moe({ num_experts_per_tok: 9 })).toThrow(invalid);
+    });
+
+    test('slides in every layer or in none, as transformers reads it', () => {
+      const slides = { use_sliding_window: true, sliding_window: 9, max_window_layers: 3 };
+      expect(moe(slides).attentionWindows).toEqual([9, 9, 9, 9, 9]);
+      expect(moe({ ...slides, use_sliding_window: false }).attentionWindows).toEqual([null, null, null, null, null]);
+    });
+
+    test('has settings of training, and none of other families', () => {
+      expect(moe({ router_aux_loss_coef: 0.5, output_router_logits: true })).toEqual(moe({}));
+      expect(() => moe({ shared_expert_intermediate_size: 64 })).toThrow(/shared_expert_intermediate_size/);
+      expect(() => moe({ n_group: 4 })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_CONFIG' }));
+    });
+  });
+
+  test.each([
+    ['Qwen/Qwen3-30B-A3B', { headSize: 128, contextLength: 40960, experts: { count: 128, perToken: 8 } }],
+    [
+      'Qwen/Qwen3-30B-A3B-Thinking-2507, saved by transformers 5',
+      { contextLength: 262144, experts: { count: 128, intermediateSize: 768, normalizedWeights: true } },
+    ],
+    // YaRN's own temperature: its attn_factor is passed over, as in transformers.
+    ['deepseek-ai/DeepSeek-R1-0528-Qwen3-8B', { headSize: 128, rotary: { scaling: 0.1 * Math.log(4) + 1 } }],
+    ['deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B, saved by transformers 4.48', { bias: { queryKeyValue: true } }],
+    ['meta-llama/Llama-3.2-1B-Instruct', { headSize: 64, normEpsilon: 1e-5 }],
+    ['microsoft/Phi-3-medium-4k-instruct', { attentionWindows: Array(40).fill(2047) }],
+  ])('of %s is accepted with every key that it has', (name, spec) => {
+    expect(readHfConfig(JSON.stringify(PUBLISHED[name]), 'config.json').spec).toMatchObject(spec);
   });
 
   test('whose rotary rule lacks a key is invalid', () => {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ARCHITECTURE_NAMES, type Architecture, architectureOf } from './architectures/index.js';
 import { HARMLESS_KEYS, isOff } from './config-keys.js';
 import type { DecoderSpec } from './decoder-spec.js';
+import { headOf } from './head.js';
 
 const named = z.looseObject({ architectures: z.array(z.string()).min(1) });
 
@@ -36,7 +37,11 @@ export function readHfConfig(
   }
   refuseUnknownKeys(config as Record<string, unknown>, architecture, where, ignoreKeys);
   return {
-    spec: { architecture: name, ...architecture.spec(check(architecture.config, config, where)) },
+    spec: {
+      architecture: name,
+      ...architecture.spec(check(architecture.config, config, where)),
+      head: headOf(config as Record<string, unknown>),
+    },
     architecture,
   };
 }

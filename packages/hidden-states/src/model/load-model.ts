@@ -9,6 +9,7 @@ import type { Architecture } from './architectures/index.js';
 import type { DecoderSpec } from './decoder-spec.js';
 import { readTextIfPresent } from './folder.js';
 import { type HfConfigOptions, readHfConfig } from './hf-config.js';
+import { unstackExperts } from './stacked-experts.js';
 import { locateWeights, type Weights } from './weights.js';
 
 /** A decoder in a Hugging Face folder: read, checked, not yet loaded. */
@@ -55,7 +56,8 @@ export async function loadModel(idOrFolder: string, options: LoadModelOptions = 
     const required = isSharded ? await indexedFiles(folder) : [SINGLE_FILE];
     await resolveModelFolder(idOrFolder, { ...options, files: { required } });
   }
-  const weights = withHeadNames(await locateWeights(folder), architecture);
+  const located = withHeadNames(await locateWeights(folder), architecture);
+  const weights = unstackExperts(located, spec, architecture.tensors);
   return { kind: 'huggingface', folder, name: basename(resolve(idOrFolder)), spec, architecture, weights };
 }
 

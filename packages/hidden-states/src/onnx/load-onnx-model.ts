@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
-import { type OnnxModel, type OnnxTensor, readOnnxModel } from '@scorer/core/onnx';
+import { type OnnxModel, type OnnxTensor, readOnnxModel, takeBranch } from '@scorer/core/onnx';
 import { z } from 'zod';
 import { POSITIONS } from '../graph/decoder-graph.js';
 import type { ComputeType } from '../graph/graph-weights.js';
@@ -18,8 +18,8 @@ export interface OnnxDecoderModel {
   readonly name: string;
   readonly graph: OnnxModel;
   readonly spec: Pick<DecoderSpec, 'layerCount' | 'hiddenSize'>;
-  /** Heads of a KV cache and their size, where the files tell. */
-  readonly cache: { readonly heads?: number | undefined; readonly headSize?: number | undefined };
+  /** What configuration files beside it tell of its layers. */
+  readonly sizes: DecoderSizes;
   readonly compute: ComputeType;
   /** By layer, numbered as everywhere. */
   readonly states: ReadonlyMap<number, LayerStates>;
@@ -35,7 +35,12 @@ interface LayerStates {
 }
 
 /** Outputs that exporters give a number as transformers does: hidden_states.0 … */
-const NUMBERED_OUTPUT = /^(?:all_|decoder_)?hidden_states?[._-]?(\d+)$/;
+const NUMBERED_OUTPUT = /^(?:scorer\d*\.|all_|decoder_)?hidden_states?[._-]?(\d+)$/;
+
+/** Input of optimum's older decoders: false for the branch that takes no KV cache. */
+export const CACHE_BRANCH = 'use_cache_branch';
+
+const POSITIONS_INPUT = new RegExp(`^(?:scorer\\d*\\.)?${POSITIONS}$`);
 
 const PAST_KEY = /past.*key|past_key/;
 
@@ -44,7 +49,7 @@ const PAST_KEY = /past.*key|past_key/;
  * @throws ScorerError `ONNX_LAYOUT_UNSUPPORTED` where not even the number of layers can be found out, and the codes of `readOnnxModel`
  */
 export async function loadOnnxModel(path: string): Promise<OnnxDecoderModel> {
-  const graph = await readOnnxModel(path);
+  const graph = takeBranch(await readOnnxModel(path), CACHE_BRANCH, false);
   const folder = configFolder(path);
   const sizes = await readSizes(folder);
   const numbered = new Map<number, LayerStates>();
@@ -70,7 +75,7 @@ export async function loadOnnxModel(path: string): Promise<OnnxDecoderModel> {
     name: join(basename(resolve(folder)), relative(folder, path)),
     graph,
     spec: { layerCount, hiddenSize },
-    cache: { heads: sizes.keyValueHeads, headSize: sizes.headSize },
+    sizes,
     compute: computeTypeOf(graph),
     states,
     problem,
@@ -100,9 +105,16 @@ function statesOf(
   return { states: new Map(states), problem: undefined };
 }
 
-/** Whether the graph takes the wanted positions as an input, so that its states come selected: [S, D], not [1, T, D]. */
-export function selectsPositions({ graph }: OnnxDecoderModel): boolean {
-  return graph.inputs.some(({ name }) => name === POSITIONS);
+/**
+ * The input that takes the wanted positions, of files that this package wrote: their states come selected, [S, D], and
+ * those of others as [1, T, D].
+ */
+export function positionsInput({ graph }: OnnxDecoderModel): OnnxTensor | undefined {
+  return graph.inputs.find(isPositionsInput);
+}
+
+export function isPositionsInput({ name }: OnnxTensor): boolean {
+  return POSITIONS_INPUT.test(name);
 }
 
 function configFolder(path: string): string {
@@ -120,6 +132,7 @@ const configSchema = z.looseObject({
   num_attention_heads: size,
   num_key_value_heads: size,
   head_dim: size,
+  intermediate_size: size,
 });
 
 const genaiSchema = z.object({
@@ -127,21 +140,24 @@ const genaiSchema = z.object({
     decoder: z.looseObject({
       num_hidden_layers: size,
       hidden_size: size,
+      num_attention_heads: size,
       num_key_value_heads: size,
       head_size: size,
     }),
   }),
 });
 
-interface Sizes {
-  layers?: number | undefined;
-  hidden?: number | undefined;
-  keyValueHeads?: number | undefined;
-  headSize?: number | undefined;
+interface DecoderSizes {
+  readonly layers?: number | undefined;
+  readonly hidden?: number | undefined;
+  readonly intermediate?: number | undefined;
+  readonly heads?: number | undefined;
+  readonly keyValueHeads?: number | undefined;
+  readonly headSize?: number | undefined;
 }
 
 /** What the graph itself may leave open, from transformers' configuration or onnxruntime-genai's. */
-async function readSizes(folder: string): Promise<Sizes> {
+async function readSizes(folder: string): Promise<DecoderSizes> {
   const config = configSchema.safeParse(await readJson(join(folder, 'config.json')));
   const genai = genaiSchema.safeParse(await readJson(join(folder, 'genai_config.json')));
   const c = config.success ? config.data : {};
@@ -150,6 +166,8 @@ async function readSizes(folder: string): Promise<Sizes> {
   return {
     layers: c.num_hidden_layers ?? g.num_hidden_layers,
     hidden: c.hidden_size ?? g.hidden_size,
+    intermediate: c.intermediate_size,
+    heads: c.num_attention_heads ?? g.num_attention_heads,
     keyValueHeads: c.num_key_value_heads ?? g.num_key_value_heads ?? c.num_attention_heads,
     headSize: c.head_dim ?? g.head_size ?? impliedHead,
   };

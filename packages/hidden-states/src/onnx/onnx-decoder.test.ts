@@ -93,6 +93,18 @@ describe('a decoder of an .onnx file', () => {
     expect([...model.states.values()].every(({ isOutput }) => isOutput)).toBe(true);
   });
 
+  test('is refused where an input is of no known meaning', async () => {
+    const model = await loadOnnxModel(inFixture('optimum'));
+    const inputs = model.graph.inputs.map((input) =>
+      input.name === 'attention_mask' ? { ...input, shape: [1, 1, 'T', 'T'] } : input,
+    );
+    const strange = { ...model, graph: { ...model.graph, inputs } };
+    await expect(openOnnxDecoder(strange, { layers: [1], storage: 'F32', device: 'cpu' })).rejects.toMatchObject({
+      code: 'ONNX_INPUT_UNKNOWN',
+      message: expect.stringContaining('attention_mask (int64 [1,1,T,T])'),
+    });
+  });
+
   test('is refused with what is missing where the graph has another number of layers', async () => {
     cpSync(join(FIXTURES, 'optimum'), folder, { recursive: true });
     const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));

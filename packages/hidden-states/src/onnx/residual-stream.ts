@@ -9,7 +9,14 @@ export interface ResidualStream {
 }
 
 /** Products with lm_head, whatever its weights' format. */
-const PRODUCTS = new Set(['MatMul', 'Gemm', 'FusedMatMul', 'MatMulNBits', 'MatMulInteger', 'QMoE']);
+export const PRODUCTS: ReadonlySet<string> = new Set([
+  'MatMul',
+  'Gemm',
+  'FusedMatMul',
+  'MatMulNBits',
+  'MatMulInteger',
+  'QMoE',
+]);
 
 /** Outputs that hold the states after the final norm, of models exported without lm_head or with both. */
 const FINAL_STATE_OUTPUTS: readonly string[] = ['last_hidden_state', 'hidden_states'];

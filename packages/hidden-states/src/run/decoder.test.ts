@@ -15,7 +15,7 @@ const MORE = process.env.SCORER_ARCHITECTURES;
 const TOLERANCE = 1e-4;
 const PROMPT_TOLERANCE = 1e-5;
 const HALF_TOLERANCE = 5e-3;
-const PROMPT_MODELS = 10;
+const PROMPT_MODELS = 12;
 
 const models = [FIXTURES, ...(MORE ? [MORE] : [])].flatMap((folder) =>
   readdirSync(folder).map((name) => [name, join(folder, name)] as const),

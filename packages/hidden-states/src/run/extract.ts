@@ -2,15 +2,19 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, graphicsCards, resolveDevice } from '@scorer/core/onnx';
+import { type DeviceKind, type DeviceWish, deviceKind, resolveDevice } from '@scorer/core/onnx';
 import type { ShardOrigin, StepRecord, Storage } from '@scorer/core/schema';
+import type { TokenConfidence } from '@scorer/core/shards';
 import { openShardWriter, removePartial, type ShardWriter } from '@scorer/core/shards';
 import { loadTokenizer, type ScorerTokenizer } from '@scorer/core/tokenizer';
+import { type ConfidenceOptions, DEFAULT_TOP_K } from '../graph/confidence.js';
 import type { ComputeType } from '../graph/graph-weights.js';
-import { type AnyModel, loadAnyModel, openAnyDecoder } from '../model/any-model.js';
+import { fieldConfidence } from '../logprobs/field-confidence.js';
+import { type AnyModel, loadAnyModel, openAnyDecoder, requireHead } from '../model/any-model.js';
 import { computeTypeFor } from '../model/compute-type.js';
 import { modelFingerprint } from '../model/fingerprint.js';
-import type { Decoder, DecoderOptions } from './decoder.js';
+import { inBatches } from './batches.js';
+import type { Decoder, DecoderOptions, StatesAndConfidence } from './decoder.js';
 import {
   createFailureBudget,
   DEFAULT_MAX_FAILURES,
@@ -20,12 +24,14 @@ import {
   writeFailures,
 } from './failures.js';
 import { finishedShards, type ShardContents } from './finished-shards.js';
-import { checkFinite } from './finite.js';
+import { checkFinite, checkFiniteConfidence } from './finite.js';
 import { labelsOf } from './labels.js';
+import type { LayerGroupCount } from './layer-groups.js';
 import { parseLayers } from './layers.js';
-import { checkLength, describeMemory, estimateMemory, longestTrace } from './memory.js';
-import { DEFAULT_SHARD_SIZE, type PlannedShard, planShards } from './plan.js';
+import { DEFAULT_SHARD_SIZE, type Plan, type PlannedShard, planShards } from './plan.js';
+import { planMemory } from './plan-memory.js';
 import { openRecords, type RecordLine } from './records.js';
+import { createRunProgress, type ExtractEvent, type RunProgress } from './run-progress.js';
 import { schedule } from './schedule.js';
 import { type TraceTokens, tokenizeRecord } from './trace-tokens.js';
 
@@ -44,7 +50,13 @@ export interface ExtractOptions {
   end?: number | undefined;
   /** `last` (default), `all`, or numbers with commas, as `parseLayers` reads them. */
   layers?: string;
-  device?: 'auto' | Device;
+  /** `auto` by default; `cuda:1` is the second card. */
+  device?: DeviceWish;
+  /**
+   * Stores how sure the model was of every token after the prompt, computed (`model`, the default) or as the engine that
+   * generated them says in the records' field `logprobs`. Without it by default.
+   */
+  confidence?: { from?: 'model' | 'field'; topK?: number } | undefined;
   /** Arithmetic; by default float32 on the CPU and bfloat16 on CUDA. */
   compute?: ComputeType | undefined;
   /** How states are stored; F16 by default. */
@@ -59,15 +71,22 @@ export interface ExtractOptions {
   /** Keys of config.json that are not known and shall not stop the run. */
   ignoreConfigKeys?: readonly string[] | undefined;
   threads?: number | undefined;
+  /**
+   * Groups of layers, one of which is in memory at a time, for models that do not fit; the bytes stay the same. 1 by
+   * default: all layers at once.
+   */
+  layerGroups?: LayerGroupCount | undefined;
   /** Replace shards that were made from other input or settings instead of refusing. */
   overwrite?: 'refuse' | 'replace';
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
+  /** Takes what happens, trace by trace. */
+  onEvent?: ((event: ExtractEvent) => void) | undefined;
   onWarning?: ((message: string) => void) | undefined;
   /** Takes what the run will need, before it begins. */
   onInfo?: ((message: string) => void) | undefined;
   /** Bytes that the pass may use on the device; by default what is free on the CPU, or what the card has. */
-  availableMemory?: number;
+  availableMemory?: number | undefined;
   /** Where the decoder comes from: of a caller that keeps one for several ranges. Closed at the end of each. */
   openDecoder?: (model: AnyModel, options: DecoderOptions) => Promise<Decoder>;
 }
@@ -91,17 +110,17 @@ export interface ExtractSummary {
   layers: number[];
   hidden_size: number;
   model: string;
-  device: Device;
+  device: DeviceKind;
   dtype: ComputeType;
 }
 
-/** Traces given to the decoder before the oldest is stored: it computes while others are tokenized and written. */
-const TRACES_IN_FLIGHT = 3;
+/** Traces that the decoder has while others are tokenized and written. */
+const TRACES_WAITING = 2;
 
 /**
  * Runs every step record of a range through a decoder and writes the hidden states at the step ends into shards.
  * A finished shard is kept, an unfinished one goes on after its last stored trace.
- * @throws ScorerError `TOO_MANY_FAILURES`, `OUTPUT_DIFFERS`, `BAD_DTYPE`, and the codes of the parts: model,
+ * @throws ScorerError `TOO_MANY_FAILURES`, `OUTPUT_DIFFERS`, `BAD_DTYPE`, `CONFIDENCE_UNAVAILABLE`, and the codes of the parts: model,
  * tokenizer, plan, ONNX Runtime, shard writer
  */
 export async function extract(options: ExtractOptions): Promise<ExtractSummary> {
@@ -125,35 +144,72 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
   const device = await resolveDevice(options.device ?? 'auto');
   const compute = computeTypeFor(model, device, options.compute);
   const fingerprint = await modelFingerprint(model, { signal });
-  const contents: ShardContents = { layers, hiddenSize: model.spec.hiddenSize, storage, fingerprint, compute };
+  const confidenceTopK = options.confidence && (options.confidence.topK ?? DEFAULT_TOP_K);
+  const isConfidenceGiven = options.confidence?.from === 'field';
+  const confidence = confidenceTopK && !isConfidenceGiven ? { topK: confidenceTopK } : undefined;
+  if (confidence) requireHead(model);
+  const { hiddenSize } = model.spec;
+  const contents: ShardContents = {
+    layers,
+    hiddenSize,
+    storage,
+    confidenceTopK,
+    fingerprint,
+    compute,
+  };
 
   const finished = await finishedShards(plan.shards, contents, overwrite);
   const missing = plan.shards.filter((shard) => !finished.has(shard));
   const traceCount = missing.reduce((total, shard) => total + shard.records, 0);
-  const progress = progressCounter(traceCount, options.onProgress);
+  const progress = createRunProgress({ traces: traceCount, tokens: tokensOf(missing, plan) }, plan.tokensOf, options);
+  const { layerGroups = 1 } = options;
+  const longest = longestTrace(missing, plan);
+  const memory =
+    missing.length > 0
+      ? planMemory(model, { ...options, layers, confidence, compute, device, layerGroups, longest })
+      : undefined;
+  progress.started({
+    model: model.name,
+    device: deviceKind(device),
+    dtype: compute,
+    layers,
+    hidden_size: contents.hiddenSize,
+    shards: plan.shards.length,
+    shards_kept: finished.size,
+    traces: traceCount,
+    tokens: tokensOf(missing, plan),
+    memory: memory?.figures ?? null,
+  });
 
   const counts = { stored: 0 };
   const written = new Map<PlannedShard, ExtractedShard>();
   if (missing.length > 0) {
     await mkdir(dirname(options.outputPath), { recursive: true });
-    const fits = planMemory(model, { ...options, layers, compute, device });
     const decoder = await (options.openDecoder ?? openAnyDecoder)(model, {
       layers,
       storage,
+      confidence,
       compute,
       device,
       threads: options.threads,
+      grouping: memory?.grouping,
     });
-    const records = openRecords(options.inputPath, { firstLine: options.firstLine, signal });
+    const records = openRecords(options.inputPath, {
+      firstLine: options.firstLine,
+      logprobsTopK: isConfidenceGiven ? confidenceTopK : undefined,
+      signal,
+    });
     const budget = createFailureBudget(options.maxFailures ?? DEFAULT_MAX_FAILURES, traceCount);
-    const context: ShardContext = { counts, decoder, tokenizer, fits, storage, budget, progress, signal };
+    const fits = memory?.fits ?? (() => {});
+    const context: ShardContext = { counts, decoder, tokenizer, fits, storage, confidence, budget, progress, signal };
     const origin = {
       model: model.name,
       model_fingerprint: fingerprint,
       dtype: compute,
-      device,
+      device: deviceKind(device),
       runtime: decoder.runtime,
     };
+    progress.computing();
     try {
       for (const shard of missing) {
         const metadata: ShardOrigin = { ...origin, input_fingerprint: shard.fingerprint };
@@ -167,16 +223,20 @@ export async function extract(options: ExtractOptions): Promise<ExtractSummary> 
   }
 
   const shards = plan.shards.map((shard) => finished.get(shard) ?? written.get(shard)!);
-  return {
-    shards,
+  const result = {
     traces: sum(shards, 'traces'),
     steps: sum(shards, 'steps'),
     failures: sum(shards, 'failures'),
     stored: counts.stored,
+  };
+  progress.finished({ shards: shards.length, ...result });
+  return {
+    shards,
+    ...result,
     layers,
     hidden_size: contents.hiddenSize,
     model: model.name,
-    device,
+    device: deviceKind(device),
     dtype: compute,
   };
 }
@@ -188,8 +248,9 @@ interface ShardContext {
   /** Throws for a trace of so many tokens that it does not fit into memory. */
   fits: (tokens: number) => void;
   storage: Storage;
+  confidence: ConfidenceOptions | undefined;
   budget: FailureBudget;
-  progress: (records: number) => void;
+  progress: RunProgress;
   signal: AbortSignal | undefined;
 }
 
@@ -200,48 +261,63 @@ async function extractShard(
   writer: ShardWriter,
   context: ShardContext,
 ): Promise<ExtractedShard> {
-  const { counts, storage, budget, progress, signal } = context;
+  const { counts, decoder, storage, budget, progress, signal } = context;
+  // A batch is stored before the next is begun, which would take hours meanwhile.
+  const waiting = decoder.batchTokens === undefined ? TRACES_WAITING : 0;
   const failures: TraceFailure[] = [];
   const inFlight: PendingTrace[] = [];
   let newest: PendingTrace | undefined;
 
-  const store = async ({ index, record, tokens, states }: PendingTrace): Promise<void> => {
+  const store = async ({ index, record, tokens, confidence: given, outputs }: PendingTrace): Promise<void> => {
     try {
-      const hiddenStates = await states;
+      const { states: hiddenStates, confidence = given } = await outputs;
       checkFinite(hiddenStates, storage);
-      await writer.append({ traceIndex: index, ...tokens, ...labelsOf(record), hiddenStates });
+      if (confidence) checkFiniteConfidence(confidence);
+      await writer.append({ traceIndex: index, ...tokens, ...labelsOf(record), hiddenStates, confidence });
       counts.stored += 1;
+      progress.done(shard, { index, steps: tokens.stepPositions.length });
     } catch (error) {
       fail(index, error);
     }
-    progress(1);
   };
   const fail = (index: number, error: unknown): void => {
     // What can be mended by running again, or is a bug, ends the run; a trace that can't be used is only noted.
     if (!(error instanceof ScorerError) || error.kind !== 'input') throw error;
     const failure = { trace_index: index, code: error.code, reason: error.message };
     failures.push(failure);
+    progress.failed(shard, failure);
     budget.spend(failure);
   };
 
   async function* unfinished(all: AsyncIterable<RecordLine>): AsyncGenerator<RecordLine, void, undefined> {
     for await (const line of all) {
-      if (writer.finished.has(line.index)) progress(1);
+      if (writer.finished.has(line.index)) progress.kept(line);
       else yield line;
     }
   }
 
-  try {
-    for await (const line of schedule(unfinished(lines))) {
+  async function* tokenized(all: AsyncIterable<RecordLine>): AsyncGenerator<TokenizedTrace, void, undefined> {
+    for await (const line of all) {
       signal?.throwIfAborted();
+      let trace: TokenizedTrace;
       try {
-        newest = startTrace(line, context, newest);
-        inFlight.push(newest);
+        trace = tokenizeLine(line, context);
       } catch (error) {
         fail(line.index, error);
-        progress(1);
+        continue;
       }
-      if (inFlight.length >= TRACES_IN_FLIGHT) await store(inFlight.shift()!);
+      yield trace;
+    }
+  }
+
+  try {
+    for await (const batch of inBatches(tokenized(schedule(unfinished(lines))), decoder.batchTokens ?? 0)) {
+      // In one turn of the event loop, as the decoder wants those that it is to compute together.
+      for (const trace of batch) {
+        newest = startTrace(trace, context, newest);
+        inFlight.push(newest);
+      }
+      while (inFlight.length > waiting) await store(inFlight.shift()!);
     }
     for (const trace of inFlight.splice(0)) await store(trace);
     const { traces, steps } = await writer.seal({ signal });
@@ -249,6 +325,7 @@ async function extractShard(
       shard.path,
       failures.toSorted((a, b) => a.trace_index - b.trace_index),
     );
+    progress.sealed(shard, { traces, steps, failures: failures.length });
     return { path: shard.path, traces, steps, failures: failures.length, status: 'written' };
   } finally {
     await writer.close();
@@ -257,29 +334,42 @@ async function extractShard(
   }
 }
 
-interface PendingTrace {
+interface TokenizedTrace {
   index: number;
   record: StepRecord;
   tokens: TraceTokens;
-  states: Promise<Map<number, Uint8Array>>;
+  /** Where it is in the record. */
+  confidence: TokenConfidence | undefined;
+}
+
+interface PendingTrace extends TokenizedTrace {
+  outputs: Promise<Partial<StatesAndConfidence> & Pick<StatesAndConfidence, 'states'>>;
+}
+
+function tokenizeLine(line: RecordLine, { tokenizer, fits }: ShardContext): TokenizedTrace {
+  if ('error' in line) throw line.error;
+  const { index, record, logprobs } = line;
+  const tokens = tokenizeRecord(record, tokenizer);
+  fits(tokens.inputIds.length);
+  return { index, record, tokens, confidence: logprobs && fieldConfidence(logprobs, tokens, tokenizer) };
 }
 
 /** @param previous trace, whose states are taken where this one is identical */
 function startTrace(
-  line: RecordLine,
-  { tokenizer, decoder, fits }: ShardContext,
+  trace: TokenizedTrace,
+  { decoder, confidence, progress, signal }: ShardContext,
   previous: PendingTrace | undefined,
 ): PendingTrace {
-  if ('error' in line) throw line.error;
-  const { index, record } = line;
-  const tokens = tokenizeRecord(record, tokenizer);
-  const { inputIds, stepPositions, promptLength } = tokens;
-  fits(inputIds.length);
-  if (previous && isSameTrace(tokens, previous.tokens)) return { index, record, tokens, states: previous.states };
-  const states = decoder.hiddenStates({ inputIds, positions: stepPositions, promptLength });
+  const { inputIds, stepPositions, promptLength } = trace.tokens;
+  if (previous && isSameTrace(trace.tokens, previous.tokens)) return { ...trace, outputs: previous.outputs };
+  const onLayers = (share: number): void => progress.computed(trace, share);
+  const sequence = { inputIds, positions: stepPositions, promptLength, signal, onLayers };
+  const outputs = confidence
+    ? decoder.hiddenStatesAndConfidence(sequence)
+    : decoder.hiddenStates(sequence).then((states) => ({ states }));
   // A rejection is met when the trace is stored; should the run end before that, it is nobody's business.
-  states.catch(() => {});
-  return { index, record, tokens, states };
+  outputs.catch(() => {});
+  return { ...trace, outputs };
 }
 
 function isSameTrace(a: TraceTokens, b: TraceTokens): boolean {
@@ -290,42 +380,19 @@ function isSameTrace(a: TraceTokens, b: TraceTokens): boolean {
   );
 }
 
-/** Says what the run will need, and gives the check of a trace's length. */
-function planMemory(
-  model: AnyModel,
-  {
-    layers,
-    compute,
-    device,
-    availableMemory = memoryOf(device),
-    onInfo,
-  }: Pick<DecoderOptions, 'layers' | 'compute' | 'device'> & Pick<ExtractOptions, 'availableMemory' | 'onInfo'>,
-): (tokens: number) => void {
-  if (model.kind === 'onnx') {
-    onInfo?.('memory: for an .onnx file there is no estimate');
-    return () => {};
+function longestTrace(shards: readonly PlannedShard[], plan: Plan): number {
+  let longest = 0;
+  for (const { start, end } of shards) {
+    for (let line = start; line < end; line++) longest = Math.max(longest, plan.tokensOf(line));
   }
-  if (availableMemory === undefined) {
-    onInfo?.('memory: nvidia-smi, which would tell how much the card has, is not there');
-    return () => {};
-  }
-  const estimate = estimateMemory(model, { layers, compute, device });
-  const longest = longestTrace(estimate, availableMemory);
-  onInfo?.(describeMemory(estimate, longest, availableMemory));
-  return (tokens) => checkLength(tokens, longest, estimate);
+  return longest;
 }
 
-/** What is free on the CPU; on a card all there is, since a decoder that is already open takes a part of it. */
-function memoryOf(device: Device): number | undefined {
-  return device === 'cpu' ? process.availableMemory() : graphicsCards()[0]?.memory;
-}
-
-function progressCounter(total: number, onProgress: OnProgress | undefined): (records: number) => void {
-  let done = 0;
-  return (records) => {
-    done += records;
-    onProgress?.({ stage: 'extracting hidden states', done, total, unit: 'traces' });
-  };
+/** Tokens that are computed for all lines of some shards. */
+function tokensOf(shards: readonly PlannedShard[], plan: Plan): number {
+  let tokens = 0;
+  for (const { start, end } of shards) for (let line = start; line < end; line++) tokens += plan.tokensOf(line);
+  return tokens;
 }
 
 function sum(shards: readonly ExtractedShard[], key: 'traces' | 'steps' | 'failures'): number {

@@ -11,6 +11,8 @@ export interface ShardContents {
   layers: readonly number[];
   hiddenSize: number;
   storage: Storage;
+  /** As in `ShardShape`. */
+  confidenceTopK: number | undefined;
   /** Of the model. */
   fingerprint: string;
   compute: ComputeType;
@@ -55,6 +57,9 @@ function differenceOf(shard: Shard, plan: PlannedShard, contents: ShardContents)
   if (metadata.model_fingerprint !== contents.fingerprint) return 'model';
   if (layers.join() !== contents.layers.join()) return `choice of layers (${layers})`;
   if (storage !== contents.storage) return `storage type (${storage})`;
+  if (shard.confidenceTopK !== contents.confidenceTopK) {
+    return `choice of confidence (${shard.confidenceTopK === undefined ? 'none' : `top ${shard.confidenceTopK}`})`;
+  }
   if (metadata.dtype !== contents.compute) return `dtype (${metadata.dtype})`;
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { ScorerError } from '@scorer/core/errors';
 import type { Storage } from '@scorer/core/schema';
+import type { TokenConfidence } from '@scorer/core/shards';
 
 /** Bits of the exponent; all set means infinite or not a number. */
 const EXPONENT: Record<Storage, number> = { F16: 0x7c00, BF16: 0x7f80, F32: 0x7f800000 };
@@ -23,4 +24,15 @@ export function checkFinite(hiddenStates: ReadonlyMap<number, Uint8Array>, stora
       }
     }
   }
+}
+
+/**
+ * Refuses confidence that is not finite: logits past the range of the arithmetic.
+ * @throws ScorerError `NOT_FINITE`
+ */
+export function checkFiniteConfidence({ logprobs, confidences }: TokenConfidence): void {
+  const isWrong = logprobs.findIndex((logprob, i) => !Number.isFinite(logprob) || !Number.isFinite(confidences[i]));
+  if (isWrong === -1) return;
+  const what = `the log-probability of token ${isWrong} after the prompt is not finite`;
+  throw new ScorerError({ code: 'NOT_FINITE', what, hint: 'check the model, or try another --dtype' });
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import { readLines } from '@scorer/core/jsonl';
+import { lineTokens } from './line-tokens.js';
 
 /** Traces in a shard. */
 export const DEFAULT_SHARD_SIZE = 1000;
@@ -38,6 +39,8 @@ export interface PlannedShard {
 
 export interface Plan {
   readonly shards: readonly PlannedShard[];
+  /** How many tokens of a line are computed, by the number of the line; 0 where it is no step record. */
+  readonly tokensOf: (line: number) => number;
   /** What the caller should tell the user. */
   readonly warnings: readonly string[];
 }
@@ -59,6 +62,7 @@ export async function planShards(options: RangeOptions): Promise<Plan> {
   }
   const wishedEnd = options.end ?? Number.POSITIVE_INFINITY;
   const drafts: { start: number; end: number; hash: ReturnType<typeof createHash>; records: number }[] = [];
+  const tokens: number[] = [];
   let lineCount = 0;
   for await (const { line, bytes } of readLines(inputPath, { signal: options.signal })) {
     const index = firstLine + line - 1;
@@ -73,6 +77,7 @@ export async function planShards(options: RangeOptions): Promise<Plan> {
     draft.end = index + 1;
     draft.hash.update(bytes).update('\n');
     if (bytes.length > 0) draft.records += 1;
+    tokens[index - start] = lineTokens(bytes);
   }
   if (drafts.length === 0) {
     throw new ScorerError({
@@ -92,6 +97,7 @@ export async function planShards(options: RangeOptions): Promise<Plan> {
   const clamped = options.end !== undefined && options.end > lineCount;
   return {
     shards: shards.filter((_, i) => i % part.count === part.index),
+    tokensOf: (line) => tokens[line - start] ?? 0,
     warnings: clamped ? [`--end-idx ${options.end} is past the end of the file: ${lineCount} is used`] : [],
   };
 }

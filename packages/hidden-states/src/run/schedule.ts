@@ -1,4 +1,4 @@
-import type { RecordLine } from './records.js';
+import type { RecordLine, UsableLine } from './records.js';
 
 /** Text of the records that are put into order at a time: some forty traces of 27,000 tokens. */
 const WINDOW_CHARACTERS = 4_000_000;
@@ -12,7 +12,7 @@ export async function* schedule(
   lines: AsyncIterable<RecordLine>,
   windowCharacters = WINDOW_CHARACTERS,
 ): AsyncGenerator<RecordLine, void, undefined> {
-  let window: Usable[] = [];
+  let window: UsableLine[] = [];
   let characters = 0;
   for await (const line of lines) {
     if ('error' in line) {
@@ -29,9 +29,7 @@ export async function* schedule(
   yield* inOrder(window);
 }
 
-type Usable = Extract<RecordLine, { record: unknown }>;
-
-function inOrder(window: readonly Usable[]): Usable[] {
+function inOrder(window: readonly UsableLine[]): UsableLine[] {
   const longestOf = new Map<string, number>();
   for (const line of window) {
     const { prompt } = line.record;
@@ -48,7 +46,7 @@ function inOrder(window: readonly Usable[]): Usable[] {
 }
 
 /** Characters of the text that is computed: near enough to its tokens. */
-function lengthOf({ record }: Usable): number {
+function lengthOf({ record }: UsableLine): number {
   return record.prompt.length + record.forward_text.length;
 }
 

@@ -7,6 +7,6 @@ export interface Architecture<Config extends z.ZodObject = z.ZodObject> {
   readonly name: string;
   /** Names every key that the forward pass reads, and accepts exactly the values that `spec` and the graph implement. */
   readonly config: Config;
-  spec(config: z.output<Config>): Omit<DecoderSpec, 'architecture'>;
+  spec(config: z.output<Config>): Omit<DecoderSpec, 'architecture' | 'head'>;
   readonly tensors: TensorNames;
 }

@@ -4,10 +4,11 @@ import { mistral } from './mistral.js';
 import { phi3 } from './phi3.js';
 import { qwen2 } from './qwen2.js';
 import { qwen3 } from './qwen3.js';
+import { qwen3Moe } from './qwen3-moe.js';
 
 export type { Architecture } from './architecture.js';
 
-const FAMILIES = [llama, mistral, phi3, qwen2, qwen3] as unknown as readonly Architecture[];
+const FAMILIES = [llama, mistral, phi3, qwen2, qwen3, qwen3Moe] as unknown as readonly Architecture[];
 
 /** Class names in config.json of the supported decoders. */
 export const ARCHITECTURE_NAMES: readonly string[] = FAMILIES.map(({ name }) => name);

@@ -58,6 +58,7 @@ export function llamaTensors(more: Partial<LayerTensorNames> = {}): TensorNames 
   return {
     embeddings: 'model.embed_tokens.weight',
     finalNorm: 'model.norm.weight',
+    head: 'lm_head.weight',
     layer: (index) =>
       Object.fromEntries(
         Object.entries(names).map(([role, name]) => [role, `model.layers.${index}.${name}`]),
