@@ -1,5 +1,6 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
+import { extractionOptions, extractionOptionsSchema } from '@scorer/hidden-states';
 import { z } from 'zod';
 import { DEFAULT_RETRIES } from '../queue/run-queue.js';
 import type { ShardLimit } from '../run/plan.js';
@@ -9,19 +10,9 @@ import { redisOptions, redisSchema, rootOptions, rootSchema, rootsOf, withRedis 
 const optionsSchema = z.object({
   ...redisSchema,
   ...rootSchema,
-  modelName: z.string().min(1),
-  inputPath: z.string().min(1),
-  outputPath: z.string().min(1),
-  startIdx: z.number().int().nonnegative(),
-  endIdx: z.number().int().positive().optional(),
-  layers: z.string(),
+  ...extractionOptionsSchema,
   device: z.enum(['auto', 'cpu', 'cuda']),
-  dtype: z.enum(['float32', 'float16', 'bfloat16']).optional(),
-  storage: z.enum(['f16', 'bf16', 'f32']).transform((name) => name.toUpperCase() as 'F16' | 'BF16' | 'F32'),
-  ignoreConfigKeys: z
-    .string()
-    .optional()
-    .transform((text) => text?.split(',').map((key) => key.trim())),
+  confidence: z.boolean(),
   shardTokens: z.number().int().positive().optional(),
   shardSize: z.number().int().positive().optional(),
   attempts: z.number().int().positive(),
@@ -35,27 +26,14 @@ export const submitCommand: Command = {
   name: 'submit',
   describe: 'Plan a run and put its shards into the queue; again, it puts back what has gone missing',
   options: {
-    'model-name': { type: 'string', demandOption: true, describe: 'Hugging Face model folder' },
-    'input-path': { type: 'string', demandOption: true, describe: 'Step records of scorer-preprocess (.jsonl)' },
-    'output-path': {
-      type: 'string',
-      demandOption: true,
-      describe: 'folder/prefix; shards are named prefix_hiddenstates_START_END.safetensors',
-    },
-    'start-idx': { type: 'number', default: 0, describe: 'First line, from 0' },
-    'end-idx': { type: 'number', describe: 'Line after the last one; default: end of the file' },
-    layers: { type: 'string', default: 'last', describe: 'last, all, or numbers: 3,7,-1 (0 = embeddings)' },
+    ...extractionOptions,
+    'model-name': { ...extractionOptions['model-name'], describe: 'Hugging Face model folder' },
     device: {
       choices: ['auto', 'cpu', 'cuda'],
       default: 'auto',
       describe: 'Where to compute; auto: as the first worker',
     },
-    dtype: {
-      choices: ['float32', 'float16', 'bfloat16'],
-      describe: 'Arithmetic; default: float32 on cpu, bfloat16 on cuda',
-    },
-    storage: { choices: ['f16', 'bf16', 'f32'], default: 'f16', describe: 'How states are stored' },
-    'ignore-config-keys': { type: 'string', describe: 'Unknown keys of config.json to pass over: a,b' },
+    confidence: { type: 'boolean', default: false, describe: "Store each token's confidence too" },
     'shard-tokens': { type: 'number', describe: `Most tokens in one shard; default: ${DEFAULT_SHARD_TOKENS}` },
     'shard-size': { type: 'number', describe: 'Cut by so many lines instead, as scorer-hidden-states does' },
     attempts: { type: 'number', default: DEFAULT_RETRIES.attempts, describe: 'Tries at a shard before it is given up' },
@@ -83,6 +61,7 @@ export const submitCommand: Command = {
         device: options.device,
         compute: options.dtype,
         storage: options.storage,
+        confidence: options.confidence ? { topK: options.confidenceTopK } : undefined,
         ignoreConfigKeys: options.ignoreConfigKeys,
         limit,
         retries: { attempts: options.attempts, backoffMs: options.backoff * 1000 },

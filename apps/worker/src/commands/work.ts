@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { type Command, parseOptions } from '@scorer/core/cli';
+import { deviceWishSchema } from '@scorer/core/onnx';
 import { z } from 'zod';
 import { runFile } from '../queue/registry.js';
 import { reportRun } from '../queue/report.js';
@@ -17,7 +18,7 @@ const optionsSchema = z.object({
   stay: z.boolean(),
   name: z.string().min(1).optional(),
   modelName: z.string().min(1).optional(),
-  device: z.enum(['auto', 'cpu', 'cuda']).optional(),
+  device: deviceWishSchema.optional(),
   gpu: z.string().optional(),
   threads: z.number().int().positive().optional(),
   allowMixed: z
@@ -43,7 +44,7 @@ export const workCommand: Command = {
     stay: { type: 'boolean', default: false, describe: 'Wait for the next run when nothing is left to do' },
     name: { type: 'string', describe: 'Name in status; default: the host and the process' },
     'model-name': { type: 'string', describe: "This machine's copy of the model; default: the folder submitted" },
-    device: { choices: ['auto', 'cpu', 'cuda'], describe: 'Where to compute; default: as submitted' },
+    device: { type: 'string', describe: 'auto, cpu, cuda, or cuda:1 for the second card; default: as submitted' },
     gpu: { type: 'string', describe: 'Number of the GPU to use, as nvidia-smi lists them' },
     threads: { type: 'number', describe: 'CPU threads; default: the physical cores' },
     'allow-mixed': {

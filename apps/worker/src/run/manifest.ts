@@ -32,6 +32,8 @@ const manifestSchema = z.strictObject({
   output: rootPath,
   layers: z.array(count).min(1),
   storage: storageSchema,
+  /** Over how many tokens a confidence is the mean; left out where none is stored. */
+  confidence_top_k: count.positive().optional(),
   /** Left out, the device decides. */
   dtype: z.enum(['float32', 'float16', 'bfloat16']).optional(),
   device: z.enum(['auto', 'cpu', 'cuda']),

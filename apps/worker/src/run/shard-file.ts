@@ -52,7 +52,7 @@ export function outputDiffers(what: string, where: string): ScorerError {
 }
 
 function differenceOf(
-  { metadata, layers, storage }: Awaited<ReturnType<typeof openShard>>,
+  { metadata, layers, storage, confidenceTopK }: Awaited<ReturnType<typeof openShard>>,
   planned: ManifestShard,
   manifest: Manifest,
 ): string | undefined {
@@ -61,6 +61,7 @@ function differenceOf(
     ['input_fingerprint', metadata.input_fingerprint, planned.fingerprint],
     ['layers', layers.join(), manifest.layers.join()],
     ['storage', storage, manifest.storage],
+    ['confidence_top_k', confidenceTopK, manifest.confidence_top_k],
     ['dtype', metadata.dtype, manifest.dtype ?? metadata.dtype],
   ];
   const wrong = properties.find(([, found, wanted]) => found !== wanted);

@@ -28,6 +28,8 @@ export interface SubmitOptions {
   end?: number | undefined;
   layers?: string;
   storage?: Storage;
+  /** As `extract` has it. */
+  confidence?: { topK: number } | undefined;
   compute?: ComputeType | undefined;
   device?: 'auto' | 'cpu' | 'cuda';
   ignoreConfigKeys?: readonly string[] | undefined;
@@ -97,6 +99,7 @@ async function makeManifest(options: SubmitOptions): Promise<Manifest> {
     output: await toRootPath(options.outputPath, roots),
     layers: parseLayers(options.layers ?? 'last', model.spec.layerCount),
     storage: options.storage ?? 'F16',
+    ...(options.confidence && { confidence_top_k: options.confidence.topK }),
     ...(options.compute && { dtype: options.compute }),
     device: options.device ?? 'auto',
     ...(ignoreConfigKeys && { ignore_config_keys: [...ignoreConfigKeys] }),

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import { createAtomicFile } from '@scorer/core/files';
-import { resolveDevice } from '@scorer/core/onnx';
+import { type Device, resolveDevice } from '@scorer/core/onnx';
 import { loadModel, modelFingerprint } from '@scorer/hidden-states';
 import type { Redis } from 'ioredis';
-import { type Profile, settleProfile } from '../queue/registry.js';
+import { settleProfile } from '../queue/registry.js';
 import type { Run } from '../run/manifest.js';
 import { checkFolderInsideRoots, fromRootPath } from '../run/roots.js';
 import { checkProfile, measureProfile } from './profile.js';
@@ -12,14 +12,14 @@ import type { WorkOptions } from './work.js';
 
 /**
  * Looks whether this machine makes the bytes that the run's first one makes, and can store them.
- * @returns paths of the step records and the model as this machine sees them
+ * @returns paths of the step records and the model as this machine sees them, and where it computes
  * @throws ScorerError `WORKER_DIFFERS`, `MODEL_NAME_DIFFERS`, `DISK_FULL` (retryable), the codes of `fromRootPath`
  */
 export async function admit(
   redis: Redis,
   run: Run,
   options: WorkOptions,
-): Promise<{ input: string; model: string; profile: Profile }> {
+): Promise<{ input: string; model: string; device: Device }> {
   const { manifest } = run;
   const input = await fromRootPath(manifest.input, options.roots);
   const path = options.model ?? (await fromRootPath(manifest.model.path, options.roots));
@@ -39,7 +39,7 @@ export async function admit(
   const differences = checkProfile(profile, first, allowed);
   if (model.name !== manifest.model.name) throw nameDiffers(path, manifest.model.name);
   if (differences.length > 0) options.onWarning?.(`a mixed run: ${differences.join('; ')}`);
-  return { input, model: path, profile };
+  return { input, model: path, device };
 }
 
 const PROBE_BYTES = 1024 ** 2;

@@ -13,8 +13,7 @@ export function keepDecoder(): KeptDecoder {
   return {
     async open(model, options: DecoderOptions) {
       kept ??= await openDecoder(model, options);
-      const { runtime, hiddenStates } = kept;
-      return { runtime, hiddenStates, close: async () => {} };
+      return { ...kept, close: async () => {} };
     },
     async close() {
       const decoder = kept;

@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, truncate, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openShard } from '@scorer/core/shards';
 import { extract, loadModel, modelFingerprint, openDecoder } from '@scorer/hidden-states';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeManifest, type Manifest, type Run, shardPath } from '../run/manifest.js';
@@ -139,6 +140,16 @@ describe('a shard', () => {
       await mkdir(join(torn, '..'), { recursive: true });
     }
   });
+});
+
+test('a shard has confidence where the run wants it, and is another one without', async () => {
+  run.manifest.confidence_top_k = 7;
+  expect(await make()).toMatchObject({ status: 'written', traces: 4 });
+  const shard = await openShard(path());
+  expect([shard.confidenceTopK, (await shard.confidence(0))!.logprobs.length > 0]).toEqual([7, true]);
+  await shard.close();
+  run.manifest.confidence_top_k = undefined;
+  await expect(make()).rejects.toMatchObject({ code: 'OUTPUT_DIFFERS' });
 });
 
 describe('a worker that was frozen and wakes', () => {

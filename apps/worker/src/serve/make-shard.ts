@@ -1,5 +1,6 @@
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
+import type { Device } from '@scorer/core/onnx';
 import { type ExtractOptions, extract } from '@scorer/hidden-states';
 import type { ShardResult } from '../queue/run-queue.js';
 import { type ManifestShard, type Run, shardPath } from '../run/manifest.js';
@@ -16,9 +17,11 @@ export interface MakeShardOptions {
   input: string;
   /** Folder of the model. */
   model: string;
-  device: 'cpu' | 'cuda';
+  device: Device;
   threads: number | undefined;
   openDecoder: NonNullable<ExtractOptions['openDecoder']>;
+  /** Bytes for the pass, the model included; where it is left out, those that the card has. */
+  availableMemory?: number | undefined;
   /** Share of a shard's traces that may fail; more of them speak of the machine, or of the whole input. */
   maxShardFailures: number;
   signal: AbortSignal;
@@ -50,11 +53,13 @@ export async function makeShard(options: MakeShardOptions): Promise<ShardResult>
       overwrite: 'replace',
       layers: manifest.layers.join(),
       storage: manifest.storage,
+      confidence: manifest.confidence_top_k === undefined ? undefined : { topK: manifest.confidence_top_k },
       compute: manifest.dtype,
       ignoreConfigKeys: manifest.ignore_config_keys,
       device: options.device,
       threads: options.threads,
       openDecoder: options.openDecoder,
+      availableMemory: options.availableMemory,
       maxFailures: { count: Math.max(1, Math.ceil(maxShardFailures * shard.records)) },
       signal,
       onProgress: options.onProgress,

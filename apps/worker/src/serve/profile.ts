@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, tryDevice } from '@scorer/core/onnx';
+import { type Device, deviceKind, tryDevice } from '@scorer/core/onnx';
 import type { Profile } from '../queue/registry.js';
 
 /** In what a worker may differ from its run where that is allowed. Of another model no scorer could use the shards. */
@@ -15,8 +15,8 @@ export async function measureProfile(
 ): Promise<Profile> {
   return {
     model,
-    device,
-    processor: device === 'cuda' ? await graphicsProcessor() : (cpus()[0]?.model ?? 'unknown'),
+    device: deviceKind(device),
+    processor: device === 'cpu' ? (cpus()[0]?.model ?? 'unknown') : await graphicsProcessor(),
     runtime: await tryDevice(device),
     threads: threads ?? availableParallelism(),
   };

@@ -64,7 +64,7 @@ export async function serveRun(redis: Redis, run: Run, options: WorkOptions): Pr
   const state: WorkerState = { name: options.name, state: 'working', shards: 0, tokens: 0, seconds: 0, leases_lost: 0 };
   const report = (): Promise<void> => reportWorker(redis, run.id, worker, state, BEATS_TO_LIVE * BEAT_MS);
 
-  const { input, model, profile } = await admit(redis, run, options).catch(async (error: unknown) => {
+  const { input, model, device } = await admit(redis, run, options).catch(async (error: unknown) => {
     const unwell = outcomeOf(error) === 'retry';
     Object.assign(state, { state: unwell ? 'unwell' : 'refused', reason: reasonOf(error) });
     await report();
@@ -75,6 +75,8 @@ export async function serveRun(redis: Redis, run: Run, options: WorkOptions): Pr
   const strikes = new Set<string>();
   const handBack = new AbortController();
   const decoder = keepDecoder();
+  // Measured before the model is loaded: the decoder that is kept takes its part from the first shard on.
+  const availableMemory = device === 'cpu' ? process.availableMemory() : undefined;
   const gaps = monitorEventLoopDelay({ resolution: 10 });
   gaps.enable();
   let madeTraces = 0;
@@ -101,9 +103,10 @@ export async function serveRun(redis: Redis, run: Run, options: WorkOptions): Pr
         worker,
         input,
         model,
-        device: profile.device as 'cpu' | 'cuda',
+        device,
         threads: options.threads,
         openDecoder: decoder.open,
+        availableMemory,
         maxShardFailures: options.maxShardFailures ?? DEFAULT_SHARD_FAILURES,
         signal: AbortSignal.any(signals),
         onProgress: progressOf(job, (traces) => {

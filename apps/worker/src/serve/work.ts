@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
+import type { DeviceWish } from '@scorer/core/onnx';
 import type { Redis } from 'ioredis';
 import { findRun, listRuns, runFile } from '../queue/registry.js';
 import { openJobCount, openQueue } from '../queue/run-queue.js';
@@ -20,7 +21,7 @@ export interface WorkOptions {
   /** Folder of this machine's copy of the model; by default the one that was submitted. */
   model?: string | undefined;
   /** By default what was submitted. */
-  device?: 'auto' | 'cpu' | 'cuda' | undefined;
+  device?: DeviceWish | undefined;
   threads?: number | undefined;
   /** In what this worker may differ from the run's first one. */
   allowMixed?: readonly Mixable[];
