@@ -34,6 +34,7 @@ const work = values.work ?? mkdtempSync(join(tmpdir(), 'losses-'));
 const MODELS = {
   'BCE, 512 hidden units (the default)': {},
   'BCE, standardised': { standardise: true },
+  'BCE, 64 principal components': { pca: 64 },
   'BCE, dropout 0.2': { dropout: 0.2 },
   'BCE, two layers 256, 64': { hiddenUnits: [256, 64] },
   'BCE, as many of each class': { classBalance: 'sample' },

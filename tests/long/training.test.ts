@@ -74,6 +74,13 @@ test(
       expect(readRun('little', name), name).toEqual(readRun('much', name));
     }
     expect(little.peakBytes).toBeLessThan(BUDGET + OVERHEAD);
+
+    const least = train([...once, '--config-name', 'least', '--memory', '50M', '--max-traces', '4000']);
+    const told = 1e6 * Number(/the process takes about (\d+) MB/.exec(least.stderr)![1]);
+    console.log(`peak RSS ${megabytes(least.peakBytes)} with 50 MB, which is told ${megabytes(told)}`);
+    expect(least.peakBytes).toBeLessThan(1.1 * told);
+    expect(least.peakBytes).toBeGreaterThan(0.7 * told);
+    expect(little.stderr).not.toContain('the process takes about');
   },
   40 * 60_000,
 );
@@ -87,7 +94,7 @@ function isFinished(name: string): boolean {
   return existsSync(path) && JSON.parse(readFileSync(path, 'utf8')).finished;
 }
 
-function train(args: string[]): { status: number | null; peakBytes: number } {
+function train(args: string[]): { status: number | null; stderr: string; peakBytes: number } {
   const hook = join(folder, 'peak.mjs');
   writeFileSync(
     hook,
@@ -97,7 +104,7 @@ function train(args: string[]): { status: number | null; peakBytes: number } {
   const nodeArgs = ['--import', hook, CLI, ...args, '--device', 'cpu', '--quiet'];
   const { status, stderr } = spawnSync(process.execPath, nodeArgs, { encoding: 'utf8' });
   expect(status, stderr).toBe(0);
-  return { status, peakBytes: 1024 * Number(/peak (\d+)/.exec(stderr)![1]) };
+  return { status, stderr, peakBytes: 1024 * Number(/peak (\d+)/.exec(stderr)![1]) };
 }
 
 function megabytes(bytes: number): string {

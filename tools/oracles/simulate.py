@@ -26,6 +26,7 @@ POLICIES = [
     {"kind": "keep-top", "checkpoints": [{"tokens": 4, "keep": 4}, {"tokens": 9, "keep": 2}, {"tokens": 20, "keep": 1}]},
     *({"kind": "memory", "tokens": m} for m in (1, 10, 40, 80, 160)),
     *({"kind": "budget", "tokens": b} for b in (1, 10, 40, 80, 160)),
+    *({"kind": "confidence", "warmup": w, "top": t} for w in (1, 2, 4) for t in (0.1, 0.5, 0.9)),
 ]
 
 
@@ -46,17 +47,48 @@ def random_trace(rng):
     }
 
 
+def add_confidence(trace, rng):
+    """The lowest group that ends in each step, none in the first ones, and the lowest of all: of a later one maybe."""
+    known = trace["length"] > 0 and rng.random() < 0.9
+    first = rng.choice([0, 0, 1, 2])
+    groups = [rng.randint(0, 20) / 10 for _ in trace["steps"]]
+    trace["groups"] = [group if known and step >= first else None for step, group in enumerate(groups)]
+    ended = [group for group in trace["groups"] if group is not None]
+    trace["lowest"] = min([*ended, rng.randint(8, 20) / 10]) if known else None
+
+
+def percentile(values, share):
+    """As numpy's: linear between the values next to it."""
+    values = sorted(values)
+    place = share * (len(values) - 1)
+    low, high = values[math.floor(place)], values[math.ceil(place)]
+    return low + (high - low) * (place - math.floor(place))
+
+
+def bar_of(traces, policy):
+    lowest = [t["lowest"] for t in traces[: policy["warmup"]] if t["lowest"] is not None]
+    return percentile(lowest, 1 - policy["top"]) if lowest else -math.inf
+
+
+def run_confidence(traces, policy):
+    """The first ones alone, then the others beside their bar."""
+    first, others = traces[: policy["warmup"]], traces[policy["warmup"] :]
+    spent, seconds = run(first, {"kind": "none"})
+    ended = sum(t["length"] > 0 for t in first)
+    later, more_seconds = run(others, {"kind": "group", "below": bar_of(traces, policy)}, ended)
+    return spent + later, seconds + more_seconds
+
+
 def mean_at(trace, tick):
     """Infinite before the first step end: nothing speaks against the trace yet."""
     seen = [s for end, s in zip(trace["steps"], trace["scores"]) if end <= tick]
     return sum(seen) / len(seen) if seen else math.inf
 
 
-def run(traces, policy):
+def run(traces, policy, ended=0):
     """Tokens of each trace when it ends or is stopped, and the seconds that it all takes."""
     spent = [0] * len(traces)
     running = [i for i, t in enumerate(traces) if t["length"] > 0]
-    ended = 0
     seconds = 0.0
     is_spent = False  # the budget
     tick = 0
@@ -65,13 +97,16 @@ def run(traces, policy):
         order = sorted(running, key=lambda i: (-mean_at(traces[i], tick), i))
         stop = []
         kind = policy["kind"]
-        if kind in ("threshold", "patience"):
+        if kind in ("threshold", "patience", "group"):
             for i in order:
                 trace = traces[i]
                 if tick not in trace["steps"]:
                     continue
                 step = trace["steps"].index(tick) + 1
                 if kind == "threshold" and step >= policy["warmup"] and mean_at(trace, tick) < policy["below"]:
+                    stop.append(i)
+                group = trace["groups"][step - 1]
+                if kind == "group" and group is not None and group < policy["below"]:
                     stop.append(i)
                 last = trace["scores"][max(step - policy.get("steps", 0), 0) : step]
                 if kind == "patience" and len(last) == policy["steps"] and all(s < policy["below"] for s in last):
@@ -117,20 +152,31 @@ def vote(traces, spent, weight):
     return sum(answer == 1 for answer in winners) / len(winners)
 
 
+def split(voters):
+    return [t for t, _ in voters], [s for _, s in voters]
+
+
 def main():
     rng = random.Random(0)
     questions = [[random_trace(rng) for _ in range(rng.choice([1, 2, 5, 8]))] for _ in range(QUESTIONS)]
+    confidence_rng = random.Random(1)
+    for traces in questions:
+        for trace in traces:
+            add_confidence(trace, confidence_rng)
     outcomes = []
     for policy in POLICIES:
         results = []
         for traces in questions:
-            spent, seconds = run(traces, policy)
+            is_online = policy["kind"] == "confidence"
+            spent, seconds = (run_confidence if is_online else run)(traces, policy)
+            bar = bar_of(traces, policy) if is_online else -math.inf
+            voters = [(t, s) for t, s in zip(traces, spent) if t["lowest"] is None or t["lowest"] >= bar]
             results.append(
                 {
                     "spent": spent,
                     "seconds": round(seconds, 9),
-                    "majority": vote(traces, spent, lambda _: 1),
-                    "weighted": vote(traces, spent, lambda trace: trace["score"] or 0),
+                    "majority": vote(*split(voters), lambda _: 1),
+                    "weighted": vote(*split(voters), lambda trace: trace["score"] or 0),
                 }
             )
         outcomes.append({"policy": policy, "questions": results})

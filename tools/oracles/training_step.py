@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from sklearn.decomposition import PCA
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 FIXTURE = Path(__file__).resolve().parents[2] / "packages/train/src/engine/fixtures/training_step.safetensors"
 ROWS, INPUT, BATCH, STEPS = 300, 24, 32, 200
 POS_WEIGHT = 1.75
 DROPOUT, SEED = 0.3, 7
 COMPONENTS = 6
+WARMUP = 15
 
 torch.manual_seed(0)
 rows = (torch.randn(ROWS, INPUT) * torch.linspace(0.5, 2, INPUT) + torch.linspace(-1, 1, INPUT)).half()
@@ -66,13 +68,19 @@ def dropped(x, step, layer):
     return x * mask / (1 - DROPOUT)
 
 
-def train(hidden=(16,), loss_of=bce, labels=labels, inputs=wide, dropout=False):
+def cosine_after_warmup(optimizer):
+    rise = LinearLR(optimizer, start_factor=1 / (WARMUP + 1), total_iters=WARMUP)
+    return SequentialLR(optimizer, [rise, CosineAnnealingLR(optimizer, T_max=STEPS - WARMUP)], milestones=[WARMUP])
+
+
+def train(hidden=(16,), loss_of=bce, labels=labels, inputs=wide, dropout=False, schedule=None):
     torch.manual_seed(1)
     widths = [inputs.shape[1], *hidden, 1]
     linears = [torch.nn.Linear(a, b) for a, b in zip(widths, widths[1:])]
     named = {f"net.{2 * i}.{name}": p for i, linear in enumerate(linears) for name, p in linear.named_parameters()}
     result = {f"initial.{name}": p.detach().clone() for name, p in named.items()}
     optimizer = torch.optim.Adam(named.values(), lr=1e-2, weight_decay=1e-3)
+    scheduler = schedule and schedule(optimizer)
 
     def forward(x, step=None):
         for layer, linear in enumerate(linears[:-1]):
@@ -89,6 +97,8 @@ def train(hidden=(16,), loss_of=bce, labels=labels, inputs=wide, dropout=False):
             loss = loss_of(forward(inputs[batch], len(losses) + 1), labels[batch], groups[batch])
             loss.backward()
             optimizer.step()
+            if scheduler:
+                scheduler.step()
             losses.append(loss.item())
     assert len(losses) == STEPS
     for name, p in named.items():
@@ -107,6 +117,7 @@ cases = {
     "dropout": train(hidden=(16, 8), dropout=True),
     "standardised": train(inputs=standardised),
     "principal components": train(inputs=standardised @ components.T),
+    "cosine schedule": train(schedule=cosine_after_warmup),
 }
 data = {"rows": rows, "labels": labels, "soft_labels": soft_labels, "groups": groups}
 transform = {"mean": mean, "scale": scale, "components": components}

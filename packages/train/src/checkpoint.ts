@@ -46,7 +46,10 @@ export interface RunFolder {
   readonly state: TrainingState | undefined;
   /** metrics.json of a run that has come to its end. */
   readonly finished: MetricsFile | undefined;
-  /** Makes an epoch durable: its weights if they are the best ones, and the state after it. */
+  /**
+   * Makes an epoch durable: its weights if they are the best ones, and the state after it.
+   * @throws ScorerError `LOCK_LOST` (retryable) where a process on another host has taken the run over
+   */
   save(epoch: FinishedEpoch): Promise<void>;
   /** Marks the run as finished. */
   finish(metrics: MetricsFile): Promise<void>;
@@ -93,6 +96,7 @@ export async function openRunFolder(
       state: progress?.state,
       finished: finished?.finished ? finished : undefined,
       async save({ history, state, weights, metrics }) {
+        await lock.assertHeld();
         const epoch = history.length;
         if (epoch === 1) {
           await writeJson(join(path, FILES.config), config);
@@ -110,7 +114,10 @@ export async function openRunFolder(
         );
         await writeJson(join(path, FILES.metrics), metrics);
       },
-      finish: (metrics) => writeJson(join(path, FILES.metrics), metrics),
+      async finish(metrics) {
+        await lock.assertHeld();
+        await writeJson(join(path, FILES.metrics), metrics);
+      },
       close: () => lock.release(),
     };
   } catch (error) {

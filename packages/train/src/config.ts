@@ -5,7 +5,7 @@ import type { TrainSettings } from './options.js';
 /** config.json of a run: its settings, and what follows from its data. */
 export function scorerConfig(
   settings: TrainSettings,
-  { train, source, split, fingerprints }: TrainingData,
+  { train, source, split, fingerprints, labelledBy }: TrainingData,
 ): ScorerConfig {
   const { shards, layers } = train.dataset;
   const { model, model_fingerprint, hidden_size } = shards[0]!.metadata;
@@ -19,6 +19,9 @@ export function scorerConfig(
     data_fingerprint: fingerprints.data,
     validation_fingerprint: fingerprints.validation,
     labels_fingerprint: fingerprints.labels,
+    labels: labelledBy.train === 'steps' ? 'steps' : undefined,
+    validation_labels:
+      split.kind === 'folder' && labelledBy.validation !== 'traces' ? labelledBy.validation : undefined,
     hidden_size,
     layers: [...layers],
     feature: settings.feature,
@@ -38,6 +41,8 @@ export function scorerConfig(
     patience: settings.patience,
     batch_size: settings.batchSize,
     lr: settings.lr,
+    lr_schedule: settings.lrSchedule === 'constant' ? undefined : settings.lrSchedule,
+    warmup: settings.warmup === 0 ? undefined : settings.warmup,
     weight_decay: settings.weightDecay,
     select: settings.select,
     loss: settings.loss,

@@ -1,6 +1,8 @@
+import { deviceWishSchema } from '@scorer/core/onnx';
 import {
   classBalanceSchema,
   featureSchema,
+  learningRateScheduleSchema,
   lossSchema,
   regionsSchema,
   selectionSchema,
@@ -16,6 +18,7 @@ export const DEFAULTS = {
   feature: 'last',
   regions: 'reasoning',
   split: 'question',
+  stepLabels: 'use',
   stepSampleRatio: 1,
   resampleSteps: false,
   validationRatio: 0.2,
@@ -30,6 +33,8 @@ export const DEFAULTS = {
   patience: 5,
   batchSize: 128,
   lr: 1e-4,
+  lrSchedule: 'constant',
+  warmup: 0,
   weightDecay: 1e-5,
   device: 'auto',
   engine: 'auto',
@@ -83,6 +88,8 @@ const trainOptions = z.object({
   validationDir: z.string().min(1).optional(),
   /** JSONL file with a label for each trace, in place of those in the shards. */
   labels: z.string().min(1).optional(),
+  /** Whether labels that steps have in the shards come before those of their traces; a file comes before both. */
+  stepLabels: z.enum(['use', 'ignore']).default(DEFAULTS.stepLabels),
   /** Names the folders that the run writes. */
   configName: configName.default(DEFAULTS.configName),
   /** Holds the folders checkpoints/ and plots/. */
@@ -121,9 +128,17 @@ const trainOptions = z.object({
   select: selectionSchema.optional(),
   batchSize: count.default(DEFAULTS.batchSize),
   lr: z.number().positive().default(DEFAULTS.lr),
+  /** How the learning rate goes on after its warm-up, over all epochs. */
+  lrSchedule: learningRateScheduleSchema.default(DEFAULTS.lrSchedule),
+  /** Batches over which the learning rate rises, or below 1 a share of all. */
+  warmup: z
+    .number()
+    .nonnegative()
+    .refine((value) => value < 1 || Number.isSafeInteger(value), 'it is a number of batches, or a share below 1')
+    .default(DEFAULTS.warmup),
   /** Of Adam, added to the gradient (L2). */
   weightDecay: z.number().nonnegative().default(DEFAULTS.weightDecay),
-  device: z.enum(['auto', 'cpu', 'cuda']).default(DEFAULTS.device),
+  device: deviceWishSchema.default(DEFAULTS.device),
   engine: z.enum(['auto', 'onnx', 'tfjs']).default(DEFAULTS.engine),
   /** CPU threads; the runtime's own choice where left out. */
   threads: count.optional(),

@@ -22,7 +22,7 @@ export interface SideCounts {
   readonly questions: number;
   readonly traces: number;
   readonly steps: number;
-  /** Steps of traces that end right. */
+  /** Right steps, by the label of their trace or by their own. */
   readonly positives: number;
 }
 

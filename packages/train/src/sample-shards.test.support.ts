@@ -11,6 +11,8 @@ export interface SampleTrace {
   states: ReadonlyMap<number, readonly Float32Array[]>;
   /** 0 = prompt, 1 = reasoning; all reasoning where left out. */
   regions?: readonly number[];
+  /** Labels of the steps themselves, -1 for none; none where left out. */
+  stepLabels?: readonly number[];
 }
 
 const ORIGIN = {
@@ -29,7 +31,7 @@ export async function writeShard(
   { layers, hiddenSize, storage = 'F16' }: { layers: readonly number[]; hiddenSize: number; storage?: Storage },
 ): Promise<void> {
   const writer = await openShardWriter(path, { layers, hiddenSize, storage, metadata: ORIGIN });
-  for (const [traceIndex, { question, isCorrect, states, regions }] of traces.entries()) {
+  for (const [traceIndex, { question, isCorrect, states, regions, stepLabels }] of traces.entries()) {
     const steps = states.get(layers[0]!)!.length;
     const stored = layers.map((layer): [number, Uint8Array] => [layer, store(states.get(layer)!, hiddenSize, storage)]);
     const trace: TraceStates = {
@@ -38,6 +40,7 @@ export async function writeShard(
       inputIds: Int32Array.from({ length: steps + 1 }, (_, i) => i),
       stepPositions: Int32Array.from({ length: steps }, (_, i) => i),
       stepRegions: Uint8Array.from(regions ?? new Array(steps).fill(1)),
+      stepLabels: stepLabels && Float32Array.from(stepLabels),
       texts: { question, original_response: '', full_forward_text: '', ground_truth: '', extracted_answer: '' },
       hiddenStates: new Map(stored),
     };

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -85,10 +85,14 @@ describe('a run', () => {
     ]);
   });
 
-  test('gives the same bytes however little memory it has', async () => {
-    await train(options());
+  test('gives the same bytes however little memory it has, and says what it takes all the same', async () => {
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    await train(options({ onWarning }));
+    expect(warnings).toEqual([]);
     // Two windows of a batch each, instead of all rows.
-    await train(options({ configName: 'little', memory: 10 * 32 * 2 * HIDDEN_SIZE }));
+    await train(options({ configName: 'little', memory: 10 * 32 * 2 * HIDDEN_SIZE, onWarning }));
+    expect(warnings).toEqual([expect.stringContaining('the process takes about 300 MB')]);
     for (const name of ['scorer.safetensors', 'metrics.json']) {
       expect(await bytes(name, join(outDir, 'checkpoints/little')), name).toEqual(await bytes(name));
     }
@@ -193,6 +197,14 @@ describe('the same command again', () => {
     await expect(train(options())).rejects.toMatchObject({ code: 'RUN_LOCKED', kind: 'retryable' });
     await lock!.release();
   });
+
+  test('ends at the epoch in which a process on another host has taken the run over', async () => {
+    const onEpoch = (): void => {
+      const lock = readdirSync(checkpoints()).find((name) => name.endsWith('.lock'))!;
+      rmSync(join(checkpoints(), lock));
+    };
+    await expect(train(options({ onEpoch }))).rejects.toMatchObject({ code: 'LOCK_LOST', kind: 'retryable' });
+  });
 });
 
 describe('its settings', () => {
@@ -241,6 +253,45 @@ describe('its settings', () => {
       }
     },
   );
+
+  test.each([
+    { lrSchedule: 'cosine', warmup: 18 },
+    { lrSchedule: 'linear', warmup: 0.1 },
+  ] as const)('a learning rate that changes, %o: it resumes in the middle, and is saved', async (settings) => {
+    const unbroken = await train(options({ ...settings, configName: 'unbroken' }));
+    expect(unbroken.config).toMatchObject({ lr_schedule: settings.lrSchedule, warmup: settings.warmup });
+
+    const controller = new AbortController();
+    const stopped = train(options({ ...settings, signal: controller.signal, onEpoch: () => controller.abort() }));
+    await expect(stopped).rejects.toThrow(/abort/);
+    await expect(train(options())).rejects.toMatchObject({
+      code: 'RUN_EXISTS',
+      message: expect.stringContaining(`lr_schedule is "${settings.lrSchedule}" there`),
+    });
+    await train(options(settings));
+    const other = join(outDir, 'checkpoints/unbroken');
+    for (const name of ['scorer.safetensors', 'state.safetensors', 'config.json']) {
+      expect((await bytes(name)).toString().replace('"run"', '"unbroken"'), name).toBe(
+        (await bytes(name, other)).toString(),
+      );
+    }
+    const constant = await train(options({ configName: 'constant' }));
+    expect(constant.lossCurve).not.toEqual(unbroken.lossCurve);
+  });
+
+  test('a constant learning rate stands in config.json as ever, without a schedule', async () => {
+    await train(options({ epochs: 1 }));
+    const config = JSON.parse((await bytes('config.json')).toString());
+    expect(config.lr).toBe(1e-2);
+    expect(Object.keys(config)).not.toEqual(expect.arrayContaining(['lr_schedule']));
+    expect(Object.keys(config)).not.toEqual(expect.arrayContaining(['warmup']));
+  });
+
+  test('a warm-up that leaves no step is refused', async () => {
+    const stepsInAll = { epochs: 4, warmup: 48 };
+    await expect(train(options(stepsInAll))).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });
+    await expect(train(options({ warmup: 1.5 }))).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });
+  });
 
   test('more principal components than inputs are refused', async () => {
     await expect(train(options({ pca: 1000 }))).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });

@@ -8,11 +8,13 @@ import { networkOf, openRunFolder, type RunFolder, trainedNetworkOf } from './ch
 import { scorerConfig } from './config.js';
 import { epochBatches } from './data/epoch-batches.js';
 import { inputTransform } from './data/input-transform.js';
+import { memoryWarning } from './data/memory.js';
 import { openTrainingData, questionsOfSet, type TrainingData } from './data/training-data.js';
 import { createEngine, type Engine, type EngineName, type InputTransform, initialState } from './engine/engine.js';
 import { foldedParameters } from './engine/fold.js';
 import { initialParameters } from './engine/network.js';
 import { resolveEngine, resolveEngineDevice } from './engine/resolve.js';
+import { learningRateSchedule } from './engine/schedule.js';
 import { scoreAll, trainEpoch } from './epoch.js';
 import { judge } from './judgement.js';
 import { classificationMetrics, withinQuestionAuc } from './metrics.js';
@@ -111,8 +113,11 @@ async function trainEpochs(training: Training, device: Device): Promise<readonly
   const { validation } = data;
   const history = [...run.history];
   if (isDone(history, settings)) return history;
+  const warning = memoryWarning(settings.memory, trainedNetworkOf(config));
+  if (warning !== undefined) hooks.onWarning?.(warning);
 
   const batches = epochBatches(data, settings);
+  const schedule = learningRateSchedule(settings, settings.epochs * batches.batchesPerEpoch);
   const transform = await inputTransform(data, config, {
     engine: training.engine,
     device,
@@ -121,7 +126,7 @@ async function trainEpochs(training: Training, device: Device): Promise<readonly
   });
   const questions = questionsOfSet(validation);
   const progress = trackRows(hooks, (settings.epochs - history.length) * batches.rowsPerEpoch);
-  const engine = await startEngine(training, { device, transform });
+  const engine = await startEngine(training, { device, transform, schedule });
   try {
     while (!isDone(history, settings)) {
       const epoch = history.length + 1;
@@ -151,14 +156,18 @@ function validationMetrics(scores: Float32Array, labels: Uint8Array, questions: 
 
 async function startEngine(
   { settings, engine, config, data, run, hooks }: Training,
-  { device, transform }: { device: Device; transform: InputTransform | undefined },
+  {
+    device,
+    transform,
+    schedule,
+  }: { device: Device; transform: InputTransform | undefined; schedule: (step: number) => number },
 ): Promise<Engine> {
   const network = networkOf(config);
   const { lr: learningRate, weightDecay, dropout, seed, threads } = settings;
   const options = {
     network,
     rowType: data.source.rowType,
-    adam: { learningRate, weightDecay, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    adam: { learningRate, schedule, weightDecay, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     loss:
       config.loss === 'pairwise'
         ? ({ kind: 'pairwise' } as const)

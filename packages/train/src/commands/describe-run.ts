@@ -22,6 +22,7 @@ export function runJson({ best, perEpoch, split, ...result }: TrainingResult): o
     shared_questions: split.sharedQuestions,
     train: split.train,
     validation: split.validation,
+    labels: labelsOf(result.config),
     traces_without_steps: result.tracesWithoutSteps,
     ...result.judgement,
     repeated: result.repeated,
@@ -32,6 +33,7 @@ export function describeRun({ name, config, best, perEpoch, split, judgement, ..
   const rows: [string, string][] = [
     ['scorer', `${name}: ${describeScorer(config)}`],
     ['training', describeSide(split.train)],
+    ...labelRows(config),
     ['validation', `${describeSide(split.validation)}, ${describeSplit(split)}`],
     ['', ''],
     ['AUC', best.auc.toFixed(4)],
@@ -53,6 +55,26 @@ export function describeRun({ name, config, best, perEpoch, split, judgement, ..
   if (better.length > 0) lines.push(`the scorer does not beat what needs no hidden state: ${better.join('; ')}`);
   if (result.repeated) lines.push('this run had been finished before; --overwrite trains again');
   return lines.join('\n');
+}
+
+/** What the steps that it learned from were labelled by. */
+function labelsOf({ labels, labels_fingerprint }: ScorerConfig): 'traces' | 'steps' | 'file' {
+  return labels ?? (labels_fingerprint === undefined ? 'traces' : 'file');
+}
+
+const LABEL_NAMES = {
+  traces: 'whether the trace is right',
+  steps: 'labels of the steps in the shards',
+  file: 'labels from a file',
+} as const;
+
+/** Nothing where each step has the label of its trace, on both sides. */
+function labelRows(config: ScorerConfig): [string, string][] {
+  const labels = labelsOf(config);
+  const validation = config.split === 'folder' ? (config.validation_labels ?? 'traces') : labels;
+  if (labels === 'traces' && validation === 'traces') return [];
+  const other = labels === validation ? '' : `; validation by ${LABEL_NAMES[validation]}`;
+  return [['learnt', `${LABEL_NAMES[labels]}${other}`]];
 }
 
 function describeScorer({ input_size, hidden_units, feature, feature_layers, model }: ScorerConfig): string {

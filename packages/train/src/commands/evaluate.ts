@@ -42,6 +42,10 @@ export const evaluateCommand: Command = {
       default: EVALUATE_DEFAULTS.top,
       describe: 'Share of the votes that the filtered vote keeps',
     },
+    'step-threshold': {
+      type: 'number',
+      describe: 'Score below which a step is taken for wrong; default: chosen on half of the questions',
+    },
     report: { type: 'string', describe: 'Also write the page of the command report, here' },
     'input-dir': { type: 'string', describe: 'For the page: folder of the shards that were scored' },
     checkpoint: { type: 'string', describe: "For the page: folder of the scorer's checkpoint" },

@@ -1,4 +1,5 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
+import { CONFIDENCE_DEFAULTS } from '../scores/confidence.js';
 import { type ScoreResult, scoreOptionsSchema, scoreTraces } from '../scores/score-traces.js';
 
 export const scoreCommand: Command = {
@@ -17,6 +18,16 @@ export const scoreCommand: Command = {
       default: 'mean',
       describe: 'How step scores become one: mean, last, min, product, exp_mean[:decay], last_k[:k]',
     },
+    'confidence-window': {
+      type: 'number',
+      default: CONFIDENCE_DEFAULTS.window,
+      describe: 'Where shards have token confidences: tokens of a group (DeepConf)',
+    },
+    'confidence-tail': {
+      type: 'number',
+      default: CONFIDENCE_DEFAULTS.tail,
+      describe: 'Where shards have token confidences: last tokens that are the tail',
+    },
     only: {
       type: 'string',
       describe: 'validation: the traces that validated the scorer; or those of another split.json, by its path',
@@ -26,7 +37,7 @@ export const scoreCommand: Command = {
       array: true,
       describe: 'Rejects files of preprocessing: their traces count as wrong, without a score',
     },
-    device: { choices: ['auto', 'cpu', 'cuda'], default: 'auto', describe: 'Where to compute' },
+    device: { type: 'string', default: 'auto', describe: 'auto, cpu, cuda, or cuda:1 for the second card' },
     threads: { type: 'number', describe: 'CPU threads; default: the physical cores' },
     overwrite: { type: 'boolean', default: false, describe: 'Make an output anew that stands already' },
   },

@@ -6,6 +6,11 @@ export const TRAIN_FLAGS: Command['options'] = {
   'train-dir': { type: 'string', describe: 'Folder of shards (*.safetensors); needed' },
   'validation-dir': { type: 'string', describe: 'Folder of shards to validate on; nothing is split off then' },
   labels: { type: 'string', describe: "JSONL of labels by trace or by step, 0 to 1, in place of the shards' own" },
+  'step-labels': {
+    choices: ['use', 'ignore'],
+    defaultDescription: String(DEFAULTS.stepLabels),
+    describe: 'Whether labels that steps have in the shards come before those of their traces',
+  },
   'config-name': {
     type: 'string',
     defaultDescription: String(DEFAULTS.configName),
@@ -92,15 +97,25 @@ export const TRAIN_FLAGS: Command['options'] = {
   },
   'batch-size': { type: 'number', defaultDescription: String(DEFAULTS.batchSize), describe: 'Steps in a minibatch' },
   lr: { type: 'number', defaultDescription: String(DEFAULTS.lr), describe: 'Learning rate of Adam' },
+  'lr-schedule': {
+    choices: ['constant', 'cosine', 'linear'],
+    defaultDescription: String(DEFAULTS.lrSchedule),
+    describe: 'How it goes on to the last of --epochs: cosine and linear fall to 0',
+  },
+  warmup: {
+    type: 'number',
+    defaultDescription: String(DEFAULTS.warmup),
+    describe: 'Minibatches over which it rises from 0, or a share of all (0.05)',
+  },
   'weight-decay': {
     type: 'number',
     defaultDescription: String(DEFAULTS.weightDecay),
     describe: 'L2 term, added to the gradient',
   },
   device: {
-    choices: ['auto', 'cpu', 'cuda'],
+    type: 'string',
     defaultDescription: String(DEFAULTS.device),
-    describe: 'Where to compute',
+    describe: 'auto, cpu, cuda, or cuda:1 for the second card',
   },
   engine: {
     choices: ['auto', 'onnx', 'tfjs'],

@@ -58,13 +58,15 @@ describe.each(Object.entries(PLANS))('training batches of rows that are %s', (_,
   const set = sampleSet(1010);
 
   test('hold every row once an epoch, with its own label, in whole batches but for the last one', async () => {
-    const runs = await collect(batchesOf(countingSource(), set, memory).epoch(1));
+    const batches = batchesOf(countingSource(), set, memory);
+    const runs = await collect(batches.epoch(1));
     expect(orderOf(runs).sort((a, b) => a - b)).toEqual([...set.rows]);
     for (const { rows, labels } of runs) {
       expect([...labels]).toEqual(rowsOf(rows).map((row) => Number(((row - 100) / 3) % 3 === 0)));
     }
     const sizes = runs.flatMap(({ rows, batchSize }) => Array(rows.count / batchSize).fill(batchSize));
     expect(sizes).toEqual([...Array(126).fill(8), 2]);
+    expect(batches.batchesPerEpoch).toBe(sizes.length);
   });
 
   test('come in an order that the seed and the epoch decide', async () => {

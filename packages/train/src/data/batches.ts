@@ -94,6 +94,7 @@ export interface TrainingBatches {
    */
   epoch(epoch: number): AsyncGenerator<BatchRun>;
   readonly rowsPerEpoch: number;
+  readonly batchesPerEpoch: number;
 }
 
 /** @param questions [rows of the set]: handed on as the groups of a run, where the loss compares rows of a question */
@@ -109,6 +110,8 @@ export function trainingBatches(
 ): TrainingBatches {
   return {
     rowsPerEpoch: order.rowsPerEpoch,
+    // An order's parts are whole batches but for the last one.
+    batchesPerEpoch: Math.ceil(order.rowsPerEpoch / batchSize),
     async *epoch(epoch) {
       for await (const part of rows.at(order.epoch(epoch))) {
         const whole = part.positions.length - (part.positions.length % batchSize);

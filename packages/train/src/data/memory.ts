@@ -1,4 +1,5 @@
 import { ScorerError } from '@scorer/core/errors';
+import { type NetworkShape, parameterShapes } from '../engine/network.js';
 
 /** How the hidden states of a run share its memory. */
 export interface MemoryPlan {
@@ -15,7 +16,10 @@ export interface MemoryPlan {
   readonly partRows: number;
 }
 
-/** What one call of the engine takes: enough for its overhead to vanish, little enough to copy and to stop soon. */
+/**
+ * What one call of the engine takes: enough for its overhead to vanish, little enough to copy and to stop soon. Four times
+ * as much would save 0 to 6 % of processor time for 20 to 60 MB.
+ */
 const RUN_BYTES = 16 * 1024 ** 2;
 const MAX_BATCHES_PER_RUN = 64;
 
@@ -29,6 +33,17 @@ const STREAMED_RUN_BYTES = 4 * 1024 ** 2;
 /** Windows and runs take no more than these shares of the memory, the two windows together twice the first. */
 const WINDOW_SHARE = 1 / 8;
 const RUN_SHARE = 1 / 16;
+
+/**
+ * Peak of a process that trains, however little it holds of hidden states: Node, ONNX Runtime, the threads that read, the
+ * plots; and so many copies of the parameters (state, gradients, temporaries of Adam, what goes between threads).
+ * Measured on a CPU for 0 to 10 MB of parameters: docs/training.md.
+ */
+const PROCESS_BYTES = 300e6;
+const PARAMETER_COPIES = 34;
+
+/** What a process takes beside its budget where the budget decides. */
+const BESIDE_BUDGET = 200e6;
 
 /** Core's plan of reads counts up to twice as many. */
 const MAX_WINDOW_ROWS = 2 ** 20;
@@ -71,4 +86,18 @@ export function planMemory({
     runRows: batchSize * Math.max(1, runBatches),
     partRows: batchSize,
   };
+}
+
+/** Says how large the process gets all the same, where `memoryBytes` is less than could make it smaller. */
+export function memoryWarning(memoryBytes: number, network: NetworkShape): string | undefined {
+  const parameters = Object.values(parameterShapes(network)).map((shape) => shape.reduce((size, n) => size * n, 1));
+  const parameterBytes = 4 * parameters.reduce((sum, size) => sum + size, 0);
+  const processBytes = PROCESS_BYTES + PARAMETER_COPIES * parameterBytes;
+  const leastUseful = processBytes - BESIDE_BUDGET;
+  if (memoryBytes >= leastUseful) return undefined;
+  const [given, least, all] = [memoryBytes, leastUseful, processBytes].map((bytes) => `${Math.round(bytes / 1e6)} MB`);
+  return (
+    `--memory ${given} is for hidden states alone: with Node, the runtime and this network the process takes about ` +
+    `${all}, and a --memory below ${least} makes it no smaller`
+  );
 }

@@ -1,6 +1,6 @@
 import { randomStream, sampleAscending } from '@scorer/core/random';
 import type { Regions } from '@scorer/core/schema';
-import type { Shard, ShardDataset } from '@scorer/core/shards';
+import { NO_STEP_LABEL, type Shard, type ShardDataset } from '@scorer/core/shards';
 import type { TraceLabels } from './labels.js';
 
 /** The steps of a folder that a scorer learns from, by trace. */
@@ -17,7 +17,7 @@ export interface TraceSteps {
   readonly stepTargets?: Float32Array | undefined;
   /** [traces]: number of the trace's question; traces of equal questions have equal numbers. */
   readonly questions: Uint32Array;
-  /** Traces that have no step, left out of all the above. */
+  /** Traces that have no step to learn from, left out of all the above. */
   readonly tracesWithoutSteps: number;
 }
 
@@ -38,7 +38,7 @@ const REASONING = 1;
 /**
  * Chooses the steps to learn from. Costs 4 bytes of memory a step; hidden states are not read.
  * @param questionNumbers new questions are added to it
- * @param labels in place of those in the shards
+ * @param labels in place of those of the traces; a step without one is left out
  */
 export async function selectSteps(
   dataset: ShardDataset,
@@ -48,6 +48,7 @@ export async function selectSteps(
 ): Promise<TraceSteps> {
   const isChosen = chosenTraces(dataset.traceCount, choice);
   const random = randomStream(choice.seed, 'sample steps');
+  const isLabelled = (row: number): boolean => labels?.ofRows[row] !== NO_STEP_LABEL;
   const { numbers, texts } = await dataset.questions();
   const rows = new Uint32Array(dataset.stepCount);
   const offsets = [0];
@@ -62,7 +63,8 @@ export async function selectSteps(
       const [start, end] = [shard.stepOffsets[i]!, shard.stepOffsets[i + 1]!];
       const first = count;
       for (let step = start; step < end; step++) {
-        if (isCandidate(step)) rows[count++] = dataset.rowOffsets[k]! + step;
+        const row = dataset.rowOffsets[k]! + step;
+        if (isCandidate(step) && isLabelled(row)) rows[count++] = row;
       }
       if (count === first) continue;
       if (choice.stepSampleRatio < 1) {

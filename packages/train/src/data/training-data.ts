@@ -6,7 +6,7 @@ import type { TrainSettings } from '../options.js';
 import type { SplitSummary } from '../result.js';
 import { rowsOfSet, type SetRows } from './batches.js';
 import { type FeatureSource, featureSource } from './features.js';
-import { readLabels, type TraceLabels } from './labels.js';
+import { readLabels, stepLabelsOf, type TraceLabels } from './labels.js';
 import { type MemoryPlan, planMemory } from './memory.js';
 import { type QuestionNumbers, selectSteps, type TraceSteps } from './rows.js';
 import { type StepSet, separateSteps, splitSteps } from './split.js';
@@ -24,6 +24,8 @@ export interface TrainingData {
   readonly questionTexts: readonly string[];
   readonly tracesWithoutSteps: number;
   readonly fingerprints: Fingerprints;
+  /** What the steps of each side are labelled by: `traces` is whether the trace is right. */
+  readonly labelledBy: { readonly train: LabelOrigin; readonly validation: LabelOrigin };
   /** Gives up files, threads and memory; may be called again. */
   close(): Promise<void>;
 }
@@ -38,6 +40,8 @@ export interface DataSide {
   /** Their features. */
   readonly rows: SetRows;
 }
+
+type LabelOrigin = 'traces' | TraceLabels['origin'];
 
 interface Fingerprints {
   /** SHA-256 over the checksums of the shards. */
@@ -60,17 +64,17 @@ export async function openTrainingData(settings: TrainSettings): Promise<Trainin
   try {
     const source = featureSource(dataset, settings);
     const questionNumbers: QuestionNumbers = new Map();
-    const labels = settings.labels === undefined ? undefined : await readLabels(settings.labels, dataset);
-    const ratioOnce = settings.resampleSteps ? 1 : settings.stepSampleRatio;
-    const steps = await chooseSteps(dataset, { ...settings, stepSampleRatio: ratioOnce }, questionNumbers, labels);
     if (settings.validationDir !== undefined) {
       other = await openShardDataset(settings.validationDir);
       checkAgreement(dataset, other);
     }
+    const { labels, validationLabels, fingerprint } = await labelsOf({ dataset, other }, settings);
+    const ratioOnce = settings.resampleSteps ? 1 : settings.stepSampleRatio;
+    const steps = await chooseSteps(dataset, { ...settings, stepSampleRatio: ratioOnce }, questionNumbers, labels);
     const { train, validation, summary, file, validationSteps } = other
-      ? await separate(steps, other, settings, questionNumbers)
+      ? await separate(steps, other, settings, { questionNumbers, labels: validationLabels })
       : split(steps, dataset, settings);
-    checkSides(summary, train, settings);
+    checkSides(summary, train, settings, labels);
     if (settings.loss === 'pairwise') checkPairs(train, questionsOfSet({ set: train, steps }), settings.trainDir);
 
     const { rowBytes } = source;
@@ -93,7 +97,11 @@ export async function openTrainingData(settings: TrainSettings): Promise<Trainin
       fingerprints: {
         data: dataFingerprint(dataset),
         validation: other && dataFingerprint(other),
-        labels: labels?.fingerprint,
+        labels: fingerprint,
+      },
+      labelledBy: {
+        train: labels?.origin ?? 'traces',
+        validation: (other ? validationLabels : labels)?.origin ?? 'traces',
       },
       close() {
         for (const rows of [trainRows, validationRows]) rows.release();
@@ -105,6 +113,21 @@ export async function openTrainingData(settings: TrainSettings): Promise<Trainin
     await closeAll();
     throw error;
   }
+}
+
+/** A file's labels before those that steps have in the shards; undefined where that a trace is right counts for its steps. */
+async function labelsOf(
+  { dataset, other }: { dataset: ShardDataset; other: ShardDataset | undefined },
+  { labels: path, stepLabels }: TrainSettings,
+) {
+  const ofSteps = (folder: ShardDataset | undefined) =>
+    folder && stepLabels === 'use' ? stepLabelsOf(folder) : undefined;
+  const file = path === undefined ? undefined : await readLabels(path, dataset, other);
+  return {
+    labels: file?.labels ?? (await ofSteps(dataset)),
+    validationLabels: file?.validation ?? (await ofSteps(other)),
+    fingerprint: file?.fingerprint,
+  };
 }
 
 async function chooseSteps(
@@ -129,10 +152,10 @@ async function separate(
   steps: TraceSteps,
   validationDataset: ShardDataset,
   settings: TrainSettings,
-  questionNumbers: QuestionNumbers,
+  { questionNumbers, labels }: { questionNumbers: QuestionNumbers; labels: TraceLabels | undefined },
 ) {
   const ofAllTraces = { ...settings, maxTraces: undefined };
-  const validationSteps = await chooseSteps(validationDataset, ofAllTraces, questionNumbers);
+  const validationSteps = await chooseSteps(validationDataset, ofAllTraces, questionNumbers, labels);
   const file = splitFile('folder', validationDataset, validationSteps);
   return { ...separateSteps(steps, validationSteps), file, validationSteps };
 }
@@ -183,7 +206,12 @@ function checkPairs({ targets }: StepSet, questions: Uint32Array, where: string)
   });
 }
 
-function checkSides({ kind, train, validation }: SplitSummary, { targets }: StepSet, settings: TrainSettings): void {
+function checkSides(
+  { kind, train, validation }: SplitSummary,
+  { targets }: StepSet,
+  settings: TrainSettings,
+  labels: TraceLabels | undefined,
+): void {
   const where = settings.trainDir;
   if (train.steps === 0 || validation.steps === 0) {
     throw new ScorerError({
@@ -194,11 +222,15 @@ function checkSides({ kind, train, validation }: SplitSummary, { targets }: Step
     });
   }
   if (targets.every((target) => target === targets[0])) {
+    const which = train.positives === 0 ? 'wrong' : 'right';
+    const [are, from, source] = labels
+      ? [which, 'steps', 'their labels']
+      : [`of ${which} traces`, 'traces', 'is_correct in the step records'];
     throw new ScorerError({
       code: 'ONE_CLASS',
-      what: `all ${train.steps} training steps are of ${train.positives === 0 ? 'wrong' : 'right'} traces`,
+      what: `all ${train.steps} training steps are ${are}`,
       where,
-      hint: 'a scorer learns from right and wrong traces; check is_correct in the step records',
+      hint: `a scorer learns from right and wrong ${from}; check ${source}`,
     });
   }
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { ScorerError } from '@scorer/core/errors';
-import { type Device, resolveDevice } from '@scorer/core/onnx';
+import { type Device, type DeviceWish, resolveDevice } from '@scorer/core/onnx';
 import type { EngineName } from './engine.js';
 import { installedBackends, tensorflowMissing } from './tfjs-backend.js';
 
@@ -16,11 +16,20 @@ export function resolveEngine(wish: 'auto' | EngineName): EngineName {
 }
 
 /**
- * The device for an engine to run on.
- * @throws ScorerError `CUDA_UNAVAILABLE`, `ONNXRUNTIME_MISSING`
+ * The device for an engine to run on. TensorFlow.js takes the first card alone.
+ * @throws ScorerError `BAD_DEVICE` (usage), `CUDA_UNAVAILABLE`, `CUDA_CARD_MISSING`, `ONNXRUNTIME_MISSING`
  */
-export async function resolveEngineDevice(engine: EngineName, wish: 'auto' | Device): Promise<Device> {
+export async function resolveEngineDevice(engine: EngineName, wish: DeviceWish): Promise<Device> {
   if (engine === 'onnx') return resolveDevice(wish);
+  if (wish.startsWith('cuda:')) {
+    throw new ScorerError({
+      code: 'BAD_DEVICE',
+      kind: 'usage',
+      what: 'TensorFlow.js takes the first card and can be given no other',
+      where: `--engine tfjs --device ${wish}`,
+      hint: 'give --device cuda, and hide the other cards with CUDA_VISIBLE_DEVICES',
+    });
+  }
   if (wish !== 'cpu' && installedBackends('cuda').length > 0) return 'cuda';
   if (wish !== 'cuda') return 'cpu';
   throw new ScorerError({

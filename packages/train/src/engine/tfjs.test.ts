@@ -38,6 +38,14 @@ test('without the packages for CUDA auto means the processor and cuda is an erro
   await expect(loadTensorflow('cuda')).rejects.toMatchObject({ code: 'ENGINE_NOT_AVAILABLE', kind: 'usage' });
 });
 
+test('a card can be chosen for ONNX Runtime alone', async () => {
+  await expect(resolveEngineDevice('tfjs', 'cuda:1')).rejects.toMatchObject({
+    code: 'BAD_DEVICE',
+    kind: 'usage',
+    message: expect.stringContaining('CUDA_VISIBLE_DEVICES'),
+  });
+});
+
 test('where nothing is installed the error says how to install it', () => {
   expect(tensorflowMissing().message).toContain('npm install @tensorflow/tfjs-core @tensorflow/tfjs-backend-wasm');
 });

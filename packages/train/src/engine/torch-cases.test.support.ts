@@ -4,12 +4,14 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type BatchRun, type Engine, type EngineOptions, initialState, type TrainingState } from './engine.js';
 import { trainedNetwork } from './fold.js';
 import { forEachParameter, type Parameters } from './network.js';
+import { learningRateSchedule } from './schedule.js';
 
 /** What PyTorch made of the same starts: tools/oracles/training_step.py. */
 const FIXTURE = fileURLToPath(new URL('./fixtures/training_step.safetensors', import.meta.url));
 const BATCH = 32;
 const WIDTH = 24;
 const EPOCHS = 20;
+const STEPS = 200;
 const DROPOUT = 0.3;
 const SEED = 7;
 
@@ -35,6 +37,7 @@ const CASES = [
   'dropout',
   'standardised',
   'principal components',
+  'cosine schedule',
 ] as const;
 type CaseName = (typeof CASES)[number];
 
@@ -78,6 +81,9 @@ async function readTorchCases(): Promise<TorchCases> {
     dropout: { network: network(16, 8), dropout: DROPOUT },
     standardised: { inputTransform: standardise },
     'principal components': { inputTransform: { ...standardise, components: components! } },
+    'cosine schedule': {
+      adam: { ...BCE.adam, schedule: learningRateSchedule({ lrSchedule: 'cosine', warmup: 15 }, STEPS) },
+    },
   };
   const cases = CASES.map((name): [CaseName, TorchCase] => {
     const options = { ...BCE, ...differences[name] };
@@ -146,7 +152,7 @@ export function testAgainstTorch(openEngine: OpenEngine): void {
     });
 
     test('give its weights within 1e-5', () => {
-      expect(trained.state.step).toBe(200);
+      expect(trained.state.step).toBe(STEPS);
       for (const [parameter, expected] of Object.entries(torch.cases[name].final)) {
         expect(largestDifference(trained.state.weights[parameter]!, expected), parameter).toBeLessThan(1e-5);
       }

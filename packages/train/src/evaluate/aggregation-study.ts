@@ -73,8 +73,8 @@ function aucByQuestion(table: ScoreTable, aggregation: Aggregation) {
   };
 }
 
-/** The questions with both labels in two halves at random, each as [Q] ones and zeros. */
-function splitInHalves(hasBoth: Float64Array, seed: number) {
+/** The questions that have what is studied in two halves at random, each as [Q] ones and zeros. */
+export function splitInHalves(hasBoth: Float64Array, seed: number) {
   const questions = [...hasBoth.keys()].filter((q) => hasBoth[q] === 1);
   if (questions.length < 2) return undefined;
   const order = permutation(questions.length, randomStream(seed, 'halves of the questions'));

@@ -86,8 +86,8 @@ function figure(value: number, resampled: Float64Array): Figure {
   return { value, ci95: [percentile(defined, 0.025), percentile(defined, 0.975)] };
 }
 
-/** Between the values next to it in proportion, as numpy's default. */
-function percentile(sorted: Float64Array, share: number): number {
+/** Between the values next to it in proportion, as numpy's default. @param share 0 … 1 */
+export function percentile(sorted: Float64Array, share: number): number {
   const place = share * (sorted.length - 1);
   const below = Math.floor(place);
   const [low, high] = [sorted[below]!, sorted[Math.min(below + 1, sorted.length - 1)]!];

@@ -5,9 +5,12 @@ import { type AggregationStudy, aggregationStudy } from './aggregation-study.js'
 import { baselineScores } from './baselines.js';
 import { bootstrap, type Figure, type WithFigures } from './bootstrap.js';
 import { calibration, type ReliabilityBin } from './calibration.js';
+import { type ConfidenceFigures, confidenceStudy } from './confidence.js';
 import { partialScores } from './partial-scores.js';
-import { type RankStatistics, rankDifferences, rankStatistics } from './ranks.js';
+import { type ProcessBenchFigures, processBenchStudy } from './process-bench.js';
+import { type RankStatistics, rankDifferences, rankingOf } from './ranks.js';
 import { type SampleSize, type VoteStatistics, voteDifferences, voteStatistics } from './vote-statistics.js';
+import { bestVotes } from './votes.js';
 
 export const EVALUATE_DEFAULTS = { subsets: 200, resamples: 2000, seed: 0, top: 0.5 } as const;
 
@@ -28,6 +31,8 @@ export const evaluateOptionsSchema = z.object({
   seed: z.number().int().nonnegative().default(EVALUATE_DEFAULTS.seed),
   /** Share of the votes that the filtered vote keeps. */
   top: z.number().positive().max(1).default(EVALUATE_DEFAULTS.top),
+  /** Below it a step is taken for wrong; where left out it is chosen on half of the questions. */
+  stepThreshold: z.number().min(0).max(1).optional(),
 });
 
 export type EvaluateOptions = z.input<typeof evaluateOptionsSchema> & {
@@ -35,7 +40,7 @@ export type EvaluateOptions = z.input<typeof evaluateOptionsSchema> & {
   onProgress?: OnProgress | undefined;
 };
 
-export type VoteFigures = WithFigures<VoteStatistics>;
+export type VoteFigures = WithFigures<VoteStatistics<'filtered'>>;
 export type RankFigures = WithFigures<RankStatistics>;
 
 /** What `evaluate` returns, and what `evaluate --json` prints; docs/evaluation.md says what each figure means. */
@@ -69,6 +74,10 @@ export interface Evaluation {
   };
   /** Null where fewer than two questions have right and wrong traces. */
   readonly aggregation: WithFigures<AggregationStudy> | null;
+  /** Only where the file says how sure the model was. */
+  readonly confidence?: ConfidenceFigures;
+  /** Only where the file says how right steps are. */
+  readonly process_bench?: ProcessBenchFigures;
   readonly settings: { subsets: number; resamples: number; seed: number; top: number };
 }
 
@@ -80,28 +89,27 @@ const FRACTIONS = [0.25, 0.5, 0.75, 1];
  * @throws ScorerError `BAD_OPTION` (usage)
  */
 export async function evaluate(table: ScoreTable, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { n: sizes, ...settings } = parseOptions(evaluateOptionsSchema, options);
+  const { n: sizes, stepThreshold, ...settings } = parseOptions(evaluateOptionsSchema, options);
   const { signal, onProgress } = options;
   const show = (stage: string, total: number, unit: string) => (done: number) =>
     onProgress?.({ stage, done, total, unit });
 
   const { length, answerFrequency } = baselineScores(table);
-  const voting = { ...settings, sizes: sizes ?? defaultSizes(table), signal };
+  const filters = [bestVotes('filtered', settings.top)];
+  const voting = { ...settings, sizes: sizes ?? defaultSizes(table), filters, signal };
   const showVotes = (stage: string) => show(stage, table.questionCount, 'questions');
   const { ece, bins } = calibration(table);
   const n = await voteStatistics(table, table.scores, { ...voting, onProgress: showVotes('counting votes') });
-  const auc = rankStatistics(table, table.scores);
+  const ranking = rankingOf(table);
+  const processBench =
+    table.stepLabels && processBenchStudy(table, table.stepLabels, { ...settings, threshold: stepThreshold });
+  const auc = ranking(table.scores);
   const byLength = {
     n: await voteStatistics(table, length, { ...voting, onProgress: showVotes('counting votes by length') }),
-    auc: rankStatistics(table, length),
+    auc: ranking(length),
   };
-  const byFrequency = { auc: rankStatistics(table, answerFrequency) };
-  const ofFirstSteps = (fraction: number): RankStatistics => {
-    const scores = partialScores(table, { kind: 'mean' }, fraction);
-    // Mostly the whole trace's: one walk over all traces less in each resample.
-    const isSame = scores.every((score, i) => Object.is(score, table.scores[i]));
-    return isSame ? auc : rankStatistics(table, scores);
-  };
+  const byFrequency = { auc: ranking(answerFrequency) };
+  const ofFirstSteps = (fraction: number): RankStatistics => ranking(partialScores(table, { kind: 'mean' }, fraction));
   const plan = {
     n,
     auc,
@@ -110,11 +118,18 @@ export async function evaluate(table: ScoreTable, options: EvaluateOptions = {})
     baselines: {
       length: {
         ...byLength,
-        scorer_minus: { n: voteDifferences(n, byLength.n), auc: rankDifferences(auc, byLength.auc) },
+        scorer_minus: { n: voteDifferences(n, byLength.n, filters), auc: rankDifferences(auc, byLength.auc) },
       },
       answer_frequency: { ...byFrequency, scorer_minus: { auc: rankDifferences(auc, byFrequency.auc) } },
     },
     aggregation: aggregationStudy(table, settings) ?? null,
+    ...(table.confidence && {
+      confidence: await confidenceStudy(table, table.confidence, ranking, {
+        ...voting,
+        onVotes: (by, questions) => showVotes(`counting votes by ${by}`)(questions),
+      }),
+    }),
+    ...(processBench && { process_bench: processBench }),
   };
   const onResamples = show('resampling questions', settings.resamples, 'resamples');
   const figures = await bootstrap(table.questionCount, plan, { ...settings, signal, onProgress: onResamples });

@@ -12,7 +12,7 @@ export interface RankStatistics {
 }
 
 /** @param scores [N]: of each trace of the table; NaN for none */
-export function rankStatistics(table: ScoreTable, scores: Float64Array): RankStatistics {
+function rankStatistics(table: ScoreTable, scores: Float64Array): RankStatistics {
   const { wins, pairs } = pairsWithinQuestions(table, scores);
   const hasBoth = pairs.map((count) => Number(count > 0));
   const auc = wins.map((won, q) => (pairs[q] === 0 ? 0 : won / pairs[q]!));
@@ -20,6 +20,21 @@ export function rankStatistics(table: ScoreTable, scores: Float64Array): RankSta
     pooled: remembered(pooledAuc(table, scores)),
     within_question: ratioOf(auc, hasBoth),
     rank_accuracy: ratioOf(wins, pairs),
+  };
+}
+
+/** The ranks of scores, [N], NaN for none. */
+export type Ranking = (scores: Float64Array) => RankStatistics;
+
+/** As `rankStatistics`, but equal scores have the same ones: one walk over all traces less in each resample. */
+export function rankingOf(table: ScoreTable): Ranking {
+  const known: { scores: Float64Array; ranks: RankStatistics }[] = [];
+  return (scores) => {
+    const same = known.find((other) => other.scores.every((score, i) => Object.is(score, scores[i])));
+    if (same) return same.ranks;
+    const ranks = rankStatistics(table, scores);
+    known.push({ scores, ranks });
+    return ranks;
   };
 }
 

@@ -2,25 +2,26 @@ import { setImmediate } from 'node:timers/promises';
 import type { ScoreTable } from '../scores/score-table.js';
 import { differenceOf, meanOf, type Statistic } from './bootstrap.js';
 import { randomOrders } from './subsets.js';
-import { type Outcome, outcomeOf, RULES, type Rule, rankTraces } from './votes.js';
+import { type FilteredVote, type Outcome, outcomeOf, type Rule, rankTraces } from './votes.js';
 
 /** How many of a question's traces vote: so many, or all. */
 export type SampleSize = number | 'all';
 
-type Compared = Exclude<Rule, 'majority'>;
-
 /** Accuracy of each rule over the questions, and its difference to the majority vote's on the same traces. */
-export type VoteStatistics = Record<Rule | `${Compared}_minus_majority`, Statistic>;
+export type VoteStatistics<Filter extends string> = Record<
+  Rule | Filter | `${Exclude<Rule, 'majority'> | Filter}_minus_majority`,
+  Statistic
+>;
 
 /** The rules that go by the scores. */
-type ScoreRule = 'weighted' | 'best_of_n' | 'filtered';
+export type ScoreRule<Filter extends string> = 'weighted' | 'best_of_n' | Filter;
 
-export interface VoteOptions {
+export interface VoteOptions<Filter extends string> {
   readonly sizes: readonly SampleSize[];
+  readonly filters: readonly FilteredVote<Filter>[];
   /** Random subsets of the traces of a question that has more than N. */
   readonly subsets: number;
   readonly seed: number;
-  readonly top: number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((questions: number) => void) | undefined;
 }
@@ -30,16 +31,17 @@ export interface VoteOptions {
  * seeded subsets.
  * @param scores [N]: of each trace of the table; NaN for none
  */
-export async function voteStatistics(
+export async function voteStatistics<Filter extends string>(
   table: ScoreTable,
   scores: Float64Array,
-  options: VoteOptions,
-): Promise<Record<string, VoteStatistics>> {
-  const { sizes, signal, onProgress } = options;
-  const accuracies = sizes.map(() => RULES.map(() => new Float64Array(table.questionCount)));
+  options: VoteOptions<Filter>,
+): Promise<Record<string, VoteStatistics<Filter>>> {
+  const { sizes, filters, signal, onProgress } = options;
+  const rules = rulesWith(filters);
+  const accuracies = sizes.map(() => rules.map((rule) => ({ rule, values: new Float64Array(table.questionCount) })));
   for (let q = 0; q < table.questionCount; q++) {
     for (const [i, outcome] of outcomesOf(table, q, scores, options).entries()) {
-      for (const [r, rule] of RULES.entries()) accuracies[i]![r]![q] = outcome[rule];
+      for (const { rule, values } of accuracies[i]!) values[q] = outcome[rule];
     }
     if (q % QUESTIONS_PER_TURN === 0) {
       await setImmediate();
@@ -51,29 +53,44 @@ export async function voteStatistics(
 }
 
 /** By how much votes by one set of scores do better than by another, for each N. */
-export function voteDifferences(
-  votes: Record<string, VoteStatistics>,
-  others: Record<string, VoteStatistics>,
-): Record<string, Record<ScoreRule, Statistic>> {
-  const differences = (size: string): Record<ScoreRule, Statistic> => {
-    const of = (rule: ScoreRule): Statistic => differenceOf(votes[size]![rule], others[size]![rule]);
-    return { weighted: of('weighted'), best_of_n: of('best_of_n'), filtered: of('filtered') };
-  };
-  return Object.fromEntries(Object.keys(votes).map((size) => [size, differences(size)]));
+export function voteDifferences<Filter extends string>(
+  votes: Record<string, Record<ScoreRule<Filter>, Statistic>>,
+  others: Record<string, Record<ScoreRule<Filter>, Statistic>>,
+  filters: readonly FilteredVote<Filter>[],
+): Record<string, Record<ScoreRule<Filter>, Statistic>> {
+  const rules = ['weighted', 'best_of_n', ...filters.map(({ name }) => name)] as const;
+  const differences = (size: string) =>
+    recordOf(rules, (rule) => differenceOf(votes[size]![rule], others[size]![rule]));
+  return recordOf(Object.keys(votes), differences);
+}
+
+/** In the order in which they are shown. */
+function rulesWith<Filter extends string>(filters: readonly FilteredVote<Filter>[]): (Rule | Filter)[] {
+  return ['single', 'majority', 'weighted', 'best_of_n', ...filters.map(({ name }) => name), 'oracle'];
+}
+
+function recordOf<Key extends string, Value>(keys: readonly Key[], value: (key: Key) => Value): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key) => [key, value(key)])) as Record<Key, Value>;
 }
 
 /** Timers and signals get a turn that often. */
 const QUESTIONS_PER_TURN = 16;
 
 /** The mean outcome for each size. */
-function outcomesOf(table: ScoreTable, q: number, scores: Float64Array, options: VoteOptions): Outcome[] {
-  const { sizes, subsets, top } = options;
+function outcomesOf<Filter extends string>(
+  table: ScoreTable,
+  q: number,
+  scores: Float64Array,
+  options: VoteOptions<Filter>,
+): Outcome<Filter>[] {
+  const { sizes, filters, subsets } = options;
+  const rules = rulesWith(filters);
   const count = table.traceOffsets[q + 1]! - table.traceOffsets[q]!;
   const traces = rankTraces(table, q, scores);
   const allRanks = Uint32Array.from({ length: count }, (_, rank) => rank);
-  const ofAll = outcomeOf(traces, allRanks, { top });
+  const ofAll = outcomeOf(traces, allRanks, filters);
   const parts = [...new Set(sizes)].filter((size) => size !== 'all').filter((size) => size < count);
-  const sums = new Map(parts.sort((a, b) => b - a).map((size): [SampleSize, Outcome] => [size, { ...NONE }]));
+  const sums = new Map(parts.sort((a, b) => b - a).map((size) => [size as SampleSize, recordOf(rules, () => 0)]));
   if (sums.size === 0) return sizes.map(() => ofAll);
 
   const placeOf = new Uint32Array(count);
@@ -87,31 +104,24 @@ function outcomesOf(table: ScoreTable, q: number, scores: Float64Array, options:
       let kept = 0;
       for (let i = 0; i < length; i++) if (placeOf[ranks[i]!]! < (size as number)) ranks[kept++] = ranks[i]!;
       length = kept;
-      const outcome = outcomeOf(traces, ranks.subarray(0, length), { top });
-      for (const rule of RULES) sum[rule] += outcome[rule];
+      const outcome = outcomeOf(traces, ranks.subarray(0, length), filters);
+      for (const rule of rules) sum[rule] += outcome[rule];
     }
   }
-  for (const sum of sums.values()) for (const rule of RULES) sum[rule] /= subsets;
+  for (const sum of sums.values()) for (const rule of rules) sum[rule] /= subsets;
   return sizes.map((size) => sums.get(size) ?? ofAll);
 }
 
-const NONE: Outcome = { single: 0, majority: 0, weighted: 0, best_of_n: 0, filtered: 0, oracle: 0 };
-
-/** @param accuracies [rules][Q] */
-function statisticsOf(accuracies: readonly Float64Array[]): VoteStatistics {
-  const of = Object.fromEntries(RULES.map((rule, r) => [rule, accuracies[r]!])) as Record<Rule, Float64Array>;
-  const difference = (rule: Compared): Statistic => meanOf(of[rule].map((value, q) => value - of.majority[q]!));
-  return {
-    single: meanOf(of.single),
-    majority: meanOf(of.majority),
-    weighted: meanOf(of.weighted),
-    best_of_n: meanOf(of.best_of_n),
-    filtered: meanOf(of.filtered),
-    oracle: meanOf(of.oracle),
-    single_minus_majority: difference('single'),
-    weighted_minus_majority: difference('weighted'),
-    best_of_n_minus_majority: difference('best_of_n'),
-    filtered_minus_majority: difference('filtered'),
-    oracle_minus_majority: difference('oracle'),
-  };
+function statisticsOf<Filter extends string>(
+  accuracies: readonly { rule: Rule | Filter; values: Float64Array }[],
+): VoteStatistics<Filter> {
+  const majority = accuracies.find(({ rule }) => rule === 'majority')!.values;
+  const differences = accuracies.filter(({ values }) => values !== majority);
+  return Object.fromEntries([
+    ...accuracies.map(({ rule, values }) => [rule, meanOf(values)]),
+    ...differences.map(({ rule, values }) => [
+      `${rule}_minus_majority`,
+      meanOf(values.map((value, q) => value - majority[q]!)),
+    ]),
+  ]) as VoteStatistics<Filter>;
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { scoreTable } from '../scores/score-table.js';
 import type { ScoredTrace } from '../scores/scored-trace.js';
 import { sampleScoredTrace } from '../scores/scored-trace.test.support.js';
-import { type Outcome, outcomeOf, rankTraces } from './votes.js';
+import { bestVotes, type Outcome, outcomeOf, rankTraces } from './votes.js';
 
 /** A trace of one question by its answer (right where it is 1) and its score. */
 type Vote = [answer: number | null, score: number | null];
@@ -11,10 +11,10 @@ type Vote = [answer: number | null, score: number | null];
 const traceOf = ([answer, score]: Vote): ScoredTrace =>
   sampleScoredTrace({ extracted_answer: answer === null ? null : String(answer), is_correct: answer === 1, score });
 
-function outcome(votes: readonly Vote[], { top = 0.5, traces = votes.map(traceOf) } = {}): Outcome {
+function outcome(votes: readonly Vote[], { top = 0.5, traces = votes.map(traceOf) } = {}): Outcome<'filtered'> {
   const table = scoreTable(traces);
   const ranks = Uint32Array.from(traces.keys());
-  return outcomeOf(rankTraces(table, 0, table.scores), ranks, { top });
+  return outcomeOf(rankTraces(table, 0, table.scores), ranks, [bestVotes('filtered', top)]);
 }
 
 describe('an outcome', () => {
@@ -156,7 +156,7 @@ describe('for any traces', () => {
     forAll((list) => {
       const [one, other] = [outcome(list), outcome(list.toReversed())];
       for (const rule of Object.keys(one)) {
-        expect(one[rule as keyof Outcome]).toBeCloseTo(other[rule as keyof Outcome], 12);
+        expect(one[rule as keyof typeof one]).toBeCloseTo(other[rule as keyof typeof one], 12);
       }
     });
   });

@@ -1,11 +1,19 @@
 import type { ScoreTable } from '../scores/score-table.js';
 
-/** The ways to come to one answer from N traces of a question. */
-export const RULES = ['single', 'majority', 'weighted', 'best_of_n', 'filtered', 'oracle'] as const;
-export type Rule = (typeof RULES)[number];
+/** The ways to come to one answer from N traces of a question, beside the filtered votes. */
+export type Rule = 'single' | 'majority' | 'weighted' | 'best_of_n' | 'oracle';
+
+/** A vote of the best traces alone. */
+export interface FilteredVote<Name extends string = string> {
+  readonly name: Name;
+  /** How many of so many votes are kept, 1 or more; all that tie with the last of them stay too. */
+  keep(votes: number): number;
+  /** Whether the votes that are kept count alike or by their scores. */
+  readonly weights: 'equal' | 'scores';
+}
 
 /** For each rule the chance that its answer is right. But for `single` only ties make it anything but 0 or 1. */
-export type Outcome = Record<Rule, number>;
+export type Outcome<Filter extends string = never> = Record<Rule | Filter, number>;
 
 /** The traces of one question by the rank of their scores: the best first, those without a score last. */
 export interface RankedTraces {
@@ -56,16 +64,19 @@ const TOLERANCE = 1e-12;
  * - weighted: the answer with the greatest sum of scores. A score below 0 weighs nothing, as a missing one; where no
  *   vote weighs anything, it is the majority's.
  * - best_of_n: the trace with the highest score; where none has one, a trace at random.
- * - filtered: the majority's among the best `top` of the votes (rounded up, and with all that tie with the last).
+ * - filtered: the majority's, or the weighted vote's, among the best of the votes.
  * - oracle: right where any trace is (pass@N).
  *
  * A trace without an answer has no vote; where there is no vote at all, the answer is wrong. Where several answers or
  * traces are the best, each is taken with the same chance. Where the traces that gave the winning answer bear different
  * labels, made by another grader than the one that put them together, it is right with their mean.
  * @param ranks of the traces, ascending, at least one
- * @param top share of the votes that the filtered vote keeps
  */
-export function outcomeOf(traces: RankedTraces, ranks: Uint32Array, { top }: { top: number }): Outcome {
+export function outcomeOf<Filter extends string>(
+  traces: RankedTraces,
+  ranks: Uint32Array,
+  filters: readonly FilteredVote<Filter>[],
+): Outcome<Filter> {
   const { labels, answers, scores, ballot } = traces;
   clear(ballot);
   const bestScore = scores[ranks[0]!]!;
@@ -81,20 +92,25 @@ export function outcomeOf(traces: RankedTraces, ranks: Uint32Array, { top }: { t
     voters += 1;
     cast(traces, rank);
   }
-  const majority = shareOfWinner(ballot, ballot.votes);
-  const weighted = ballot.weights.some((weight) => weight > 0) ? shareOfWinner(ballot, ballot.weights) : majority;
-  return {
+  const majority = equalVote(ballot);
+  const weighted = weightedVote(ballot);
+  const outcome: Outcome<string> = {
     single: right / ranks.length,
     majority,
     weighted,
     best_of_n: bestRight / best,
-    filtered: top === 1 ? majority : filteredVote(traces, ranks, Math.ceil(top * voters - TOLERANCE)),
     oracle: Number(right > 0),
   };
+  for (const { name, keep, weights } of filters) {
+    const kept = keep(voters);
+    if (kept < voters) countBest(traces, ranks, kept);
+    outcome[name] = kept < voters ? VOTES[weights](ballot) : weights === 'equal' ? majority : weighted;
+  }
+  return outcome;
 }
 
-/** The majority's answer of the first `keep` votes by rank, and of those that score as the last of them. */
-function filteredVote(traces: RankedTraces, ranks: Uint32Array, keep: number): number {
+/** Casts the first `keep` votes by rank, and those that score as the last of them. */
+function countBest(traces: RankedTraces, ranks: Uint32Array, keep: number): void {
   const { answers, scores, ballot } = traces;
   clear(ballot);
   let [kept, lastScore] = [0, Number.NaN];
@@ -106,7 +122,26 @@ function filteredVote(traces: RankedTraces, ranks: Uint32Array, keep: number): n
     lastScore = scores[rank]!;
     cast(traces, rank);
   }
-  return shareOfWinner(ballot, ballot.votes);
+}
+
+const equalVote = (ballot: Ballot): number => shareOfWinner(ballot, ballot.votes);
+
+const weightedVote = (ballot: Ballot): number =>
+  shareOfWinner(ballot, ballot.weights.some((weight) => weight > 0) ? ballot.weights : ballot.votes);
+
+const VOTES = { equal: equalVote, scores: weightedVote } as const;
+
+/** The best `top` of the votes, rounded up, count alike. */
+export function bestVotes<Name extends string>(name: Name, top: number): FilteredVote<Name> {
+  return { name, keep: (votes) => Math.ceil(top * votes - TOLERANCE), weights: 'equal' };
+}
+
+/**
+ * The vote of DeepConf (arXiv 2508.15260, section 3.2): weighted, of the traces whose confidence is not below the
+ * percentile 1 − `top`, taken as numpy does, between the values next to it.
+ */
+export function confidentVotes<Name extends string>(name: Name, top: number): FilteredVote<Name> {
+  return { name, keep: (votes) => 1 + Math.floor(top * (votes - 1) + TOLERANCE), weights: 'scores' };
 }
 
 function clear({ votes, rightVotes, weights }: Ballot): void {

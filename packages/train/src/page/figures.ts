@@ -1,6 +1,7 @@
 import type { Theme } from '@scorer/core/report';
-import type { PlotData } from 'plotly.js';
+import type { LayoutAxis, PlotData } from 'plotly.js';
 import type { Figure as Estimate } from '../evaluate/bootstrap.js';
+import { inTitles } from '../evaluate/confidence.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
 import { axis, type Figure, layoutWith, seriesColor, unitAxis } from '../plots/chart-style.js';
 import { describePolicy, STOPPING_KINDS } from '../simulate/policy.js';
@@ -46,6 +47,7 @@ const KIND_TITLES = {
   'keep-top': 'keep best',
   memory: 'memory (STEP)',
   budget: 'budget',
+  confidence: 'confidence (DeepConf)',
 } as const;
 
 /** What each setting makes of accuracy and tokens on the questions that it was not chosen on. */
@@ -111,7 +113,7 @@ export function accuracyByTokens({ settings, vote, best }: Simulation, theme: Th
 }
 
 /** By place in the theme; the first and the last are the lines'. */
-const COLORS_OF_KINDS = { threshold: 1, patience: 2, 'keep-top': 3, memory: 4, budget: 6 } as const;
+const COLORS_OF_KINDS = { threshold: 1, patience: 2, 'keep-top': 3, memory: 4, confidence: 5, budget: 6 } as const;
 
 /** AUC of the mean over the first part of a trace's steps. */
 export function aucByFraction({ auc_by_fraction: byFraction }: Evaluation, theme: Theme): Figure {
@@ -154,18 +156,56 @@ export function aucByFraction({ auc_by_fraction: byFraction }: Evaluation, theme
       line('pooled', 'over all traces', 1),
     ],
     layout: layoutWith(theme, {
-      xaxis: axis(theme, {
-        title: { text: 'part of the steps seen', standoff: 12 },
-        tickformat: '.0%',
-        range: [0.15, 1.1],
-        tickvals: fractions.map(Number),
-        showgrid: false,
-      }),
+      xaxis: fractionAxis(theme, fractions),
       yaxis: axis(theme, { title: { text: 'AUC', standoff: 12 }, tickformat: '.2f' }),
       hovermode: 'x unified',
       showlegend: true,
     }),
   };
+}
+
+const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'triangle-down', 'cross'] as const;
+
+/** AUC within questions, of the scorer and of each measure of confidence, by the part of the trace. */
+export function aucByMeasure({ auc_by_fraction, confidence }: Evaluation, theme: Theme): Figure {
+  const studied = confidence ? inTitles(confidence.measures) : [];
+  const lines = [
+    { title: 'scorer', byFraction: auc_by_fraction },
+    ...studied.map(({ title, figures }) => ({ title, byFraction: figures.auc_by_fraction })),
+  ];
+  const fractions = Object.keys(auc_by_fraction).sort((a, b) => Number(a) - Number(b));
+  return {
+    data: lines.map(({ title, byFraction }, i): Partial<PlotData> => {
+      const figures = fractions.map((fraction) => byFraction[fraction]!.within_question);
+      return {
+        type: 'scatter',
+        mode: 'lines+markers',
+        name: title,
+        x: fractions.map(Number),
+        y: figures.map(({ value }) => value),
+        text: figures.map(({ ci95 }) => (ci95 ? `[${ci95[0].toFixed(3)}, ${ci95[1].toFixed(3)}]` : '')),
+        line: { color: seriesColor(theme, i), width: i === 0 ? 2.75 : 1.5 },
+        marker: { size: 7, symbol: SYMBOLS[i]! },
+        hovertemplate: '%{y:.3f} %{text}',
+      };
+    }),
+    layout: layoutWith(theme, {
+      xaxis: fractionAxis(theme, fractions),
+      yaxis: axis(theme, { title: { text: 'AUC within questions', standoff: 12 }, tickformat: '.2f' }),
+      hovermode: 'x unified',
+      showlegend: true,
+    }),
+  };
+}
+
+function fractionAxis(theme: Theme, fractions: readonly string[]): Partial<LayoutAxis> {
+  return axis(theme, {
+    title: { text: 'part of the steps seen', standoff: 12 },
+    tickformat: '.0%',
+    range: [0.15, 1.1],
+    tickvals: fractions.map(Number),
+    showgrid: false,
+  });
 }
 
 /** The smallest and the largest marker of the reliability diagram, in pixels. */

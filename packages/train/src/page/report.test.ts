@@ -155,6 +155,20 @@ describe('report', () => {
     await expect(page({ scores: at('moved.jsonl') })).rejects.toMatchObject({ code: 'SCORES_OF_OTHER_SHARDS' });
   });
 
+  it('shows how sure the model was beside the scorer, where the scores say so', async () => {
+    const tokens = (isRight: boolean) => ({ mean: isRight ? 9 : 8, tail: 7 + Number(isRight), steps: [null, 8.5] });
+    const confident = traces.map((trace) => ({ ...trace, confidence: tokens(trace.is_correct) }));
+    writeFileSync(at('confident.jsonl'), confident.map((trace) => `${JSON.stringify(trace)}\n`).join(''));
+    const headings = async (scores: string): Promise<string[]> => {
+      const { document } = await page({ scores: at(scores) });
+      return [...document.querySelectorAll('h2, th')].map(({ textContent }) => textContent);
+    };
+    expect(await headings('scores.jsonl')).not.toContain('Token confidence');
+    expect(await headings('confident.jsonl')).toEqual(
+      expect.arrayContaining(['Token confidence', 'Tail', 'Scorer + mean', 'top 10 %, weighted']),
+    );
+  });
+
   it('does without early stopping where there is one question', async () => {
     writeFileSync(at('one.jsonl'), `${JSON.stringify(traces[5])}\n${JSON.stringify(traces[6])}\n`);
     const { result, document } = await page({ scores: at('one.jsonl') });

@@ -1,10 +1,24 @@
 import { chartCard, type Html, html, renderPage, tile } from '@scorer/core/report';
 import type { Figure } from '../evaluate/bootstrap.js';
+import { largestSize } from '../evaluate/describe.js';
 import type { Evaluation, RankFigures, VoteFigures } from '../evaluate/evaluate.js';
 import { describePolicy } from '../simulate/policy.js';
 import type { PolicyFigures } from '../simulate/policy-figures.js';
 import type { Simulation } from '../simulate/simulate.js';
-import { accuracyByN, accuracyByTokens, aucByFraction, traceReliability } from './figures.js';
+import { confidenceSection } from './confidence-section.js';
+import {
+  count,
+  decimalInterval,
+  decimals,
+  interval,
+  negative,
+  percent,
+  points,
+  signed,
+  signedDecimals,
+  small,
+} from './figure-text.js';
+import { accuracyByN, accuracyByTokens, aucByFraction, aucByMeasure, traceReliability } from './figures.js';
 import type { GatheredTraces } from './gather-traces.js';
 import { SCORES_STYLE } from './scores-style.js';
 import { traceViewer } from './trace-viewer.js';
@@ -58,6 +72,7 @@ ${chartCard('reliability', 'Reliability', `Expected calibration error ${decimals
 <div class="card two-lines"><h3>Ranks</h3>${rankTable(evaluation)}</div>
 ${aggregationCard(evaluation)}
 </div>
+${evaluation.confidence ? confidenceSection(evaluation, evaluation.confidence) : ''}
 
 ${traceViewer(describeTraces(evaluation, traces))}`,
     figures: {
@@ -65,6 +80,7 @@ ${traceViewer(describeTraces(evaluation, traces))}`,
       ...(simulation && { tokens: (theme) => accuracyByTokens(simulation, theme) }),
       fractions: (theme) => aucByFraction(evaluation, theme),
       reliability: (theme) => traceReliability(evaluation, theme),
+      ...(evaluation.confidence && { confidence: (theme) => aucByMeasure(evaluation, theme) }),
     },
     plotlySource: page.plotlySource,
     program: { style: SCORES_STYLE + VIEWER_STYLE, script: page.viewerScript, data: traces.blocks.markup() },
@@ -175,6 +191,7 @@ const POLICY_TITLES: Readonly<Record<string, string>> = {
   'keep-top': 'Keep the best',
   memory: 'Memory, as in STEP',
   budget: 'Token budget',
+  confidence: 'Confidence, as in DeepConf',
   fewer: 'Sample fewer',
 };
 
@@ -231,55 +248,5 @@ function describeTraces(evaluation: Evaluation, { traceCount, questionCount, wit
 
 /** The figures with the most traces that vote. */
 export function largestOf(n: Readonly<Record<string, VoteFigures>>): VoteFigures {
-  return n.all ?? Object.values(n).at(-1)!;
-}
-
-function small(text: string): Html {
-  return html`<span class="interval">${text}</span>`;
-}
-
-function percent(value: number | null, digits = 1): string {
-  return value === null ? '–' : `${plain((100 * value).toFixed(digits))} %`;
-}
-
-/** In points of a hundred. */
-function interval({ ci95 }: Figure): string {
-  return ci95 ? `[${ci95.map((bound) => plain((100 * bound).toFixed(1))).join(', ')}]` : '';
-}
-
-function signed(value: number | null): string {
-  if (value === null) return '–';
-  const text = plain((100 * value).toFixed(1));
-  return value > 0 && text !== '0.0' ? `+${text}` : text;
-}
-
-function points(difference: Figure): string {
-  return `${signed(difference.value)} ${interval(difference)}`;
-}
-
-function negative({ value, ci95 }: Figure): Figure {
-  return { value: value === null ? null : -value, ci95: ci95 && [-ci95[1], -ci95[0]] };
-}
-
-function decimals({ value }: Figure): string {
-  return value === null ? '–' : value.toFixed(3);
-}
-
-function signedDecimals({ value }: Figure): string {
-  if (value === null) return '–';
-  const text = plain(value.toFixed(3));
-  return value > 0 && text !== '0.000' ? `+${text}` : text;
-}
-
-function decimalInterval({ ci95 }: Figure): string {
-  return ci95 ? `[${ci95.map((bound) => plain(bound.toFixed(3))).join(', ')}]` : '';
-}
-
-/** With a minus sign that is as wide as a plus; rounded to nothing, a number has no sign. */
-function plain(text: string): string {
-  return /^-0\.?0*$/.test(text) ? text.slice(1) : text.replace('-', '−');
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
+  return n[largestSize(n)]!;
 }

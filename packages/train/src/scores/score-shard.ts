@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
 import type { Regions } from '@scorer/core/schema';
-import { type Shard, TEXT_NAMES, type TextName } from '@scorer/core/shards';
+import { NO_STEP_LABEL, type Shard, TEXT_NAMES, type TextName } from '@scorer/core/shards';
 import type { FeatureSource } from '../data/features.js';
 import type { FeatureRows } from '../engine/engine.js';
 import type { Scorer } from '../scorer.js';
 import { type Aggregation, aggregate } from './aggregate.js';
+import { type ConfidenceWindows, type TraceConfidence, traceConfidence } from './confidence.js';
 import { offsetsOf } from './offsets.js';
 import { estimatePromptTokens } from './prompt-tokens.js';
 import type { ScoredTrace } from './scored-trace.js';
@@ -15,6 +16,7 @@ export interface Scoring {
   readonly source: FeatureSource;
   readonly regions: Regions;
   readonly aggregation: Aggregation;
+  readonly windows: ConfidenceWindows;
   /** Whether a trace is to be scored. */
   isWanted(shard: Shard, trace: number): boolean;
 }
@@ -44,6 +46,7 @@ export async function* scoreShard(
 ): AsyncGenerator<ScoredTrace[], void, undefined> {
   const allPositions = await shard.stepPositions();
   const allRegions = await shard.stepRegions();
+  const allLabels = await shard.stepLabels();
   const scoreRows = rowScorer(scoring);
   let toSkip = skip;
   for (const { first, end } of spansOf(shard)) {
@@ -56,6 +59,8 @@ export async function* scoreShard(
     const steps = traces.map((trace) => stepsOf(shard, trace).filter(isScored));
     const offsets = offsetsOf(steps.map(({ length }) => length));
     const scores = await scoreRows(Uint32Array.from(steps.flat(), (step) => firstRow + step));
+    const stepPositions = steps.map((own) => own.map((step) => allPositions[step]!));
+    const confidences = await readConfidences(shard, { traces, stepPositions }, scoring.windows);
     const texts = await readTexts(shard, first, end);
 
     const scored = traces.map((trace, i): ScoredTrace => {
@@ -63,7 +68,8 @@ export async function* scoreShard(
       const [from, to] = [shard.stepOffsets[trace], shard.stepOffsets[trace + 1]];
       const [positions, regions] = [allPositions.subarray(from, to), allRegions.subarray(from, to)];
       const tokens = shard.tokenCounts[trace]!;
-      const promptTokens = estimatePromptTokens(longTexts, tokens, { positions, regions });
+      const { promptTokens = estimatePromptTokens(longTexts, tokens, { positions, regions }), confidence } =
+        confidences[i]!;
       const stepScores = Array.from(scores.subarray(offsets[i], offsets[i + 1]), shortest);
       return {
         shard: basename(shard.path),
@@ -74,9 +80,11 @@ export async function* scoreShard(
         is_correct: shard.labels[trace] === 1,
         tokens,
         ...(promptTokens !== undefined && { prompt_tokens: promptTokens }),
-        step_positions: steps[i]!.map((step) => allPositions[step]!),
+        step_positions: stepPositions[i]!,
         step_scores: stepScores,
+        ...(allLabels && { step_labels: steps[i]!.map((step) => labelIn(allLabels, step)) }),
         score: stepScores.length > 0 ? aggregate(stepScores, scoring.aggregation) : null,
+        ...(confidence && { confidence }),
       };
     });
     yield scored.slice(toSkip);
@@ -107,6 +115,26 @@ function rowScorer({ scorer, source }: Scoring): (rows: Uint32Array) => Promise<
   };
 }
 
+/** Tokens of the prompt and how sure the model was, of each of the traces; nothing where the shard does not say. */
+async function readConfidences(
+  shard: Shard,
+  { traces, stepPositions }: { traces: readonly number[]; stepPositions: readonly number[][] },
+  windows: ConfidenceWindows,
+): Promise<{ promptTokens?: number; confidence?: TraceConfidence | undefined }[]> {
+  const confidences = [];
+  for (const [i, trace] of traces.entries()) {
+    const tokens = await shard.confidence(trace);
+    if (!tokens) {
+      confidences.push({});
+      continue;
+    }
+    const promptTokens = shard.tokenCounts[trace]! - tokens.confidences.length;
+    const stepEnds = stepPositions[i]!.map((position) => position + 1 - promptTokens);
+    confidences.push({ promptTokens, confidence: traceConfidence(tokens, stepEnds, windows) });
+  }
+  return confidences;
+}
+
 async function readTexts(shard: Shard, first: number, end: number) {
   const texts = new Map<TextName, string[]>();
   for (const name of TEXT_NAMES) texts.set(name, await shard.text(name, first, end));
@@ -117,6 +145,10 @@ async function readTexts(shard: Shard, first: number, end: number) {
 /** The steps of a trace, numbered as in the shard. */
 function stepsOf({ stepOffsets }: Shard, trace: number): number[] {
   return range(stepOffsets[trace]!, stepOffsets[trace + 1]!);
+}
+
+function labelIn(labels: Float32Array, step: number): number | null {
+  return labels[step] === NO_STEP_LABEL ? null : shortest(labels[step]!);
 }
 
 /** Nine digits tell a float32 from all others. */

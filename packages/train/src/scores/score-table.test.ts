@@ -38,6 +38,27 @@ test('thousands of steps are kept as they are', () => {
   expect([...table.stepScores]).toEqual([...step_scores, 0.5]);
 });
 
+test('confidences stand with their traces, and are nothing where there is none', () => {
+  expect(scoreTable(TRACES).confidence).toBeUndefined();
+  const table = scoreTable([
+    ...TRACES,
+    sampleScoredTrace({
+      question: 'a',
+      step_scores: [0.8, 0.9],
+      confidence: { mean: 7, step_groups: [null, 6], by_fraction: { '0.5': { tail: 5 } } },
+    }),
+    sampleScoredTrace({ question: 'a', step_scores: [1], confidence: { mean: 8 } }),
+    sampleScoredTrace({ question: 'b', score: 0.1 }),
+  ]);
+  const nothing = Number.NaN;
+  const { whole, parts, stepGroups } = table.confidence!;
+  expect([...whole.mean]).toEqual([nothing, nothing, nothing, 7, 8, nothing, nothing, nothing]);
+  expect([...parts['0.5'].tail]).toEqual([nothing, nothing, nothing, 5, nothing, nothing, nothing, nothing]);
+  expect([...whole.tail, ...parts['0.5'].mean].every(Number.isNaN)).toBe(true);
+  expect(stepGroups).toHaveLength(table.stepScores.length);
+  expect(stepGroups.indexOf(6)).toBe(table.stepScores.indexOf(0.9));
+});
+
 test('reads a file, and says so where it holds no trace', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'score-table-'));
   const [path, empty] = [join(folder, 'scores.jsonl'), join(folder, 'empty.jsonl')];

@@ -1,9 +1,11 @@
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import { groupAnswers } from './answer-groups.js';
+import { type ConfidenceColumns, collectConfidences } from './confidence-columns.js';
 import { growingArray } from './growing-array.js';
 import { offsetsOf } from './offsets.js';
 import { readScoredTraces, type ScoredTrace } from './scored-trace.js';
+import { collectStepLabels, type StepLabelColumns } from './step-label-columns.js';
 
 /**
  * Scored traces grouped by question: N traces of Q questions with S steps in all. Questions stand in the order in which
@@ -37,10 +39,15 @@ export interface ScoreTable {
   readonly stepPositions: Int32Array;
   /** [S] */
   readonly stepScores: Float64Array;
+  /** Where the file says how sure the model was. */
+  readonly confidence?: ConfidenceColumns | undefined;
+  /** Where the file says how right steps are. */
+  readonly stepLabels?: StepLabelColumns | undefined;
 }
 
 /**
- * Reads scores.jsonl (also .gz and .zst, `-` for stdin) into a table: 12 bytes a step and about 100 a trace.
+ * Reads scores.jsonl (also .gz and .zst, `-` for stdin) into a table: 12 bytes a step and about 100 a trace, with
+ * confidences 20 and about 260.
  * @throws ScorerError `NO_TRACES`, the codes of `readScoredTraces`
  */
 export async function loadScoreTable(
@@ -88,6 +95,8 @@ function collectTraces() {
   const stepCounts = growingArray(Int32Array);
   const stepPositions = growingArray(Int32Array);
   const stepScores = growingArray(Float64Array);
+  const confidences = collectConfidences();
+  const stepLabels = collectStepLabels();
 
   function add(trace: ScoredTrace): void {
     let question = questions.get(trace.question);
@@ -104,6 +113,8 @@ function collectTraces() {
     stepCounts.append([trace.step_scores.length]);
     stepPositions.append(trace.step_positions);
     stepScores.append(trace.step_scores);
+    confidences.add(trace.confidence, trace.step_scores.length);
+    stepLabels.add(trace);
   }
 
   function table(): ScoreTable {
@@ -111,6 +122,8 @@ function collectTraces() {
     const order = Uint32Array.from([...questions.values()].flatMap(({ traces }) => traces));
     const starts = offsetsOf(stepCounts.view());
     const stepOffsets = offsetsOf(reordered(stepCounts.view(), order));
+    const reorderSteps = <Values extends Int32Array | Float64Array>(values: Values): Values =>
+      reorderedRuns(values, { starts, order, stepOffsets });
     const grouped = [...questions.values()].map(groupSpellings);
     const answers = reordered(spellings.view(), order);
     const traceOffsets = offsetsOf(grouped.map(({ traceCount }) => traceCount));
@@ -132,8 +145,10 @@ function collectTraces() {
       tokens: reordered(tokens.view(), order),
       promptTokens: reordered(promptTokens.view(), order),
       stepOffsets,
-      stepPositions: reorderedRuns(stepPositions.view(), { starts, order, stepOffsets }),
-      stepScores: reorderedRuns(stepScores.view(), { starts, order, stepOffsets }),
+      stepPositions: reorderSteps(stepPositions.view()),
+      stepScores: reorderSteps(stepScores.view()),
+      confidence: confidences.columns(order, reorderSteps),
+      stepLabels: stepLabels.columns(order, reorderSteps),
     };
   }
 

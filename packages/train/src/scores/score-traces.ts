@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { type OnProgress, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import { sha256File } from '@scorer/core/files';
-import { resolveDevice } from '@scorer/core/onnx';
+import { type Device, deviceKind, deviceWishSchema, resolveDevice } from '@scorer/core/onnx';
 import { type Regions, regionsSchema } from '@scorer/core/schema';
 import { openShardDataset, type Shard, type ShardDataset } from '@scorer/core/shards';
 import { z } from 'zod';
@@ -11,6 +11,7 @@ import { FILES } from '../checkpoint.js';
 import { dataFingerprint } from '../data/training-data.js';
 import { loadScorer, type Scorer } from '../scorer.js';
 import { aggregationNameSchema, parseAggregation } from './aggregate.js';
+import { CONFIDENCE_DEFAULTS, type ConfidenceWindows } from './confidence.js';
 import { featureOfScorer } from './feature-of-scorer.js';
 import { type HeldOut, readHeldOut } from './held-out.js';
 import { readRejectedTraces } from './rejected-traces.js';
@@ -30,6 +31,9 @@ export const scoreOptionsSchema = z.object({
   regions: regionsSchema.optional(),
   /** How the step scores become the trace's: `mean`, `last`, `min`, `product`, `exp_mean:0.9`, `last_k:8`. */
   aggregate: aggregationNameSchema.default('mean'),
+  /** Where tokens have a confidence: how many are a group of DeepConf's, and how many the tail. */
+  confidenceWindow: z.number().int().positive().default(CONFIDENCE_DEFAULTS.window),
+  confidenceTail: z.number().int().positive().default(CONFIDENCE_DEFAULTS.tail),
   /**
    * Which traces are scored: `validation`, those that the scorer was validated on; or those that another scorer was,
    * by the path of its split.json. All of them where left out.
@@ -37,14 +41,14 @@ export const scoreOptionsSchema = z.object({
   only: z.string().min(1).optional(),
   /** Rejects files of preprocessing, whose traces are added without score. */
   rejects: z.array(z.string().min(1)).default([]),
-  device: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
+  device: deviceWishSchema.default('auto'),
   /** CPU threads; the runtime's own choice where left out. */
   threads: z.number().int().positive().optional(),
   /** Makes an output anew that stands already. */
   overwrite: z.boolean().default(false),
 });
 
-type ScoreSettings = z.output<typeof scoreOptionsSchema>;
+type ScoreSettings = z.output<typeof scoreOptionsSchema> & { device: Device };
 
 export interface ScoreHooks {
   signal?: AbortSignal | undefined;
@@ -114,9 +118,10 @@ async function scoreDataset(
     source: featureOfScorer(scorer, dataset),
     regions: settings.regions ?? scorer.config?.regions ?? 'reasoning',
     aggregation: parseAggregation(settings.aggregate)!,
+    windows: { window: settings.confidenceWindow, tail: settings.confidenceTail },
     isWanted: heldOut?.isHeldOut ?? (() => true),
   };
-  for (const warning of warnings(scorer, { regions: scoring.regions, dataset, heldOut })) hooks.onWarning?.(warning);
+  for (const warning of warnings(scorer, { ...scoring, dataset, heldOut })) hooks.onWarning?.(warning);
   const output = await openScoresOutput(settings.outputFile, {
     job: await describeJob(dataset, scoring, heldOut, settings),
     resultSchema: scoreCountsSchema,
@@ -211,7 +216,7 @@ async function wantedQuestions({ shards }: ShardDataset, scoring: Scoring): Prom
 
 async function describeJob(
   { shards }: ShardDataset,
-  { source, regions }: Scoring,
+  { source, regions, windows }: Scoring,
   heldOut: HeldOut | undefined,
   { scorer, aggregate, rejects, device }: ScoreSettings,
 ): Promise<ScoreJob> {
@@ -222,20 +227,31 @@ async function describeJob(
     shards: shards.map(({ path, metadata }) => [basename(path), metadata.data_sha256]),
     regions,
     aggregate,
+    ...(hasConfidence(shards) && { confidence: windows }),
     rejects: await Promise.all(rejects.map(async (path) => [basename(path), await sha256File(path)])),
     only: heldOut?.fingerprint ?? null,
-    device,
+    device: deviceKind(device),
   };
+}
+
+function hasConfidence(shards: readonly Shard[]): boolean {
+  return shards.some(({ confidenceTopK }) => confidenceTopK !== undefined);
 }
 
 interface WarningFacts {
   readonly regions: Regions;
+  readonly windows: ConfidenceWindows;
   readonly dataset: ShardDataset;
   readonly heldOut: HeldOut | undefined;
 }
 
 /** What a user should know before the scores are used. */
-function* warnings({ config }: Scorer, { regions, dataset, heldOut }: WarningFacts): Generator<string> {
+function* warnings({ config }: Scorer, { regions, windows, dataset, heldOut }: WarningFacts): Generator<string> {
+  const { shards } = dataset;
+  const isShort = (tokens: number): boolean => tokens < windows.window;
+  if (hasConfidence(shards) && shards.every(({ tokenCounts }) => tokenCounts.every(isShort))) {
+    yield `no trace has ${windows.window} tokens, so that its group confidences are its mean: give a smaller --confidence-window`;
+  }
   if (!config) {
     yield `the file does not say what the scorer reads: taken are the last layer and the steps of --regions ${regions}`;
     return;

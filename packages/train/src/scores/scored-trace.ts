@@ -1,6 +1,7 @@
 import { ScorerError } from '@scorer/core/errors';
 import { readJsonl } from '@scorer/core/jsonl';
 import { z } from 'zod';
+import { traceConfidenceSchema } from './confidence.js';
 
 const count = z.number().int().nonnegative();
 
@@ -18,19 +19,33 @@ export const scoredTraceSchema = z
     is_correct: z.boolean(),
     /** Tokens of the prompt and the reasoning; 0 where they were never counted. */
     tokens: count,
-    /** Of these, the prompt's: estimated from the lengths of the texts. */
+    /** Of these, the prompt's: estimated from the lengths of the texts where tokens have no confidence. */
     prompt_tokens: count.optional(),
     /** [T] token index of each step end, ascending. */
     step_positions: z.array(count),
     /** [T] probability at each step end that the trace ends right. */
     step_scores: z.array(z.number()),
+    /** [T] how right each of these steps is, 0 … 1, or null; where the shard has labels of steps. */
+    step_labels: z.array(z.number().min(0).max(1).nullable()).optional(),
     /** One score for the whole trace; null where it has no step. */
     score: z.number().nullable(),
+    /** Where the shard has the confidence of the trace's tokens. */
+    confidence: traceConfidenceSchema.optional(),
   })
-  .superRefine(({ step_positions, step_scores }, context) => {
+  .superRefine(({ step_positions, step_scores, step_labels, confidence }, context) => {
     const refuse = (message: string): void => context.addIssue({ code: 'custom', path: ['step_positions'], message });
     if (step_positions.length !== step_scores.length) {
       refuse(`${step_positions.length} positions for ${step_scores.length} step scores`);
+    }
+    if (step_labels && step_labels.length !== step_scores.length) {
+      const message = `${step_labels.length} labels for ${step_scores.length} step scores`;
+      context.addIssue({ code: 'custom', path: ['step_labels'], message });
+    }
+    for (const name of ['steps', 'step_groups'] as const) {
+      const count = confidence?.[name]?.length ?? step_scores.length;
+      if (count === step_scores.length) continue;
+      const message = `${count} steps have one, ${step_scores.length} a score`;
+      context.addIssue({ code: 'custom', path: ['confidence', name], message });
     }
     for (let step = 1; step < step_positions.length; step++) {
       if (step_positions[step]! <= step_positions[step - 1]!) return refuse('they do not ascend');

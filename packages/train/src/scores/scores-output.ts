@@ -100,6 +100,7 @@ export async function openScoresOutput<Result>(
         end += lines.length;
       },
       async commit(result) {
+        await lock.assertHeld();
         await onFile(path, () => file!.truncate(end));
         await onFile(path, () => file!.sync());
         await writeRecord({ size: end, result });

@@ -9,6 +9,10 @@ const CHECKPOINT_SHARES = [1 / 8, 1 / 4, 1 / 2, 3 / 4];
 /** Of what a question needs when nothing is stopped. */
 const NEED_SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
+/** As many traces as DeepConf warms up with, and fewer; the shares are those of its low and high, and between. */
+const CONFIDENCE_WARMUPS = [2, 4, 8, 16];
+const CONFIDENCE_TOPS = [0.1, 0.25, 0.5, 0.75, 0.9];
+
 /** Quantiles need no more values than this. */
 const QUANTILE_SAMPLE = 100_000;
 
@@ -35,6 +39,10 @@ export function policyGrid(
         kind: 'budget',
         tokens,
       })),
+    confidence: () =>
+      CONFIDENCE_WARMUPS.filter((warmup) => warmup < statistics.mostTraces).flatMap((warmup) =>
+        CONFIDENCE_TOPS.map((top) => ({ kind: 'confidence', warmup, top })),
+      ),
   };
   const fewer = keepCounts(statistics.mostTraces).map((traces): Policy => ({ kind: 'fewer', traces }));
   return [{ kind: 'none' }, ...kinds.flatMap((kind) => grids[kind]()), ...fewer];

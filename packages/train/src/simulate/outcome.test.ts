@@ -15,6 +15,8 @@ interface OracleTrace {
   answer: number;
   label: number;
   score: number | null;
+  groups: (number | null)[];
+  lowest: number | null;
 }
 
 interface Oracle {
@@ -33,7 +35,7 @@ const PROMPT = 7;
 const table = scoreTable(
   questions.flatMap((traces, question) =>
     traces.map(
-      ({ length, steps, scores, answer, label, score }, trace): ScoredTrace => ({
+      ({ length, steps, scores, answer, label, score, groups, lowest }, trace): ScoredTrace => ({
         shard: 'a.safetensors',
         trace_index: trace,
         question: `question ${question}`,
@@ -45,6 +47,7 @@ const table = scoreTable(
         step_positions: steps.map((tokens) => PROMPT + tokens - 1),
         step_scores: scores,
         score,
+        ...(lowest !== null && { confidence: { lowest_group: lowest, step_groups: groups } }),
       }),
     ),
   ),

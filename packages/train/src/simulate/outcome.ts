@@ -1,6 +1,7 @@
 import { type RankedTraces, rankTraces, outcomeOf as voteOf } from '../evaluate/votes.js';
 import type { ScoreTable } from '../scores/score-table.js';
 import { generationSeconds, type Rates } from './clock.js';
+import { confidenceBar } from './confidence-bar.js';
 import type { Policy } from './policy.js';
 import { runTraces, type TraceRange } from './stop.js';
 import type { Timelines } from './timelines.js';
@@ -22,15 +23,23 @@ export type OutcomeOf = (policy: Policy, question: number) => Outcome;
 export function outcomesOf(table: ScoreTable, timelines: Timelines, rates: Rates): OutcomeOf {
   const ranked = Array.from({ length: table.questionCount }, (_, q) => rankTraces(table, q, table.scores));
 
-  function outcomeOf(question: number, spent: Uint32Array): Outcome {
+  /** @param warmup so many of the traces run first; one with a group under the `bar` has no vote */
+  function outcomeOf(
+    question: number,
+    spent: Uint32Array,
+    { warmup = 0, bar = Number.NEGATIVE_INFINITY } = {},
+  ): Outcome {
     const first = table.traceOffsets[question]!;
+    const lowestGroups = timelines.confidence?.lowestGroups;
     let tokens = 0;
-    const hasEnded = new Uint8Array(spent.length);
+    const hasVote = new Uint8Array(spent.length);
     for (let i = 0; i < spent.length; i++) {
       tokens += spent[i]!;
-      hasEnded[i] = Number(spent[i] === timelines.tokens[first + i]);
+      const isUnderBar = lowestGroups !== undefined && lowestGroups[first + i]! < bar;
+      hasVote[i] = Number(spent[i] === timelines.tokens[first + i] && !isUnderBar);
     }
-    return { ...vote(ranked[question]!, hasEnded), tokens, seconds: generationSeconds(spent, rates) };
+    const seconds = [spent.subarray(0, warmup), spent.subarray(warmup)].map((part) => generationSeconds(part, rates));
+    return { ...vote(ranked[question]!, hasVote), tokens, seconds: seconds[0]! + seconds[1]! };
   }
 
   return (policy, question) => {
@@ -41,7 +50,8 @@ export function outcomesOf(table: ScoreTable, timelines: Timelines, rates: Rates
     }
     const spent = new Uint32Array(range.end - range.first);
     runTraces(policy, timelines, range, spent);
-    return outcomeOf(question, spent);
+    if (policy.kind !== 'confidence') return outcomeOf(question, spent);
+    return outcomeOf(question, spent, { warmup: policy.warmup, bar: confidenceBar(policy, timelines, range) });
   };
 }
 
@@ -55,11 +65,11 @@ function startFewer(
   return tokens.slice(first, end).map((length, i) => (places[first + i]! < traces ? length : 0));
 }
 
-/** @param hasEnded [traces of the question] 1 or 0 */
-function vote(traces: RankedTraces, hasEnded: Uint8Array): Pick<Outcome, 'majority' | 'weighted'> {
-  const ranks = traces.rankOf.filter((_, trace) => hasEnded[trace] === 1).sort();
+/** @param hasVote [traces of the question] 1 or 0 */
+function vote(traces: RankedTraces, hasVote: Uint8Array): Pick<Outcome, 'majority' | 'weighted'> {
+  const ranks = traces.rankOf.filter((_, trace) => hasVote[trace] === 1).sort();
   if (ranks.length === 0) return { majority: 0, weighted: 0 };
-  const { majority, weighted } = voteOf(traces, ranks, { top: 1 });
+  const { majority, weighted } = voteOf<never>(traces, ranks, []);
   return { majority, weighted };
 }
 

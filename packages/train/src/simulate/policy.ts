@@ -15,14 +15,20 @@ export type Policy =
   | { readonly kind: 'memory'; readonly tokens: number }
   /** Once the question's traces together have spent so many tokens, the best of those that run goes on alone. */
   | { readonly kind: 'budget'; readonly tokens: number }
+  /**
+   * DeepConf on line (arXiv 2508.15260, section 3.3). The question's first `warmup` traces run to their ends; the best
+   * `top` of them by their lowest group of token confidences set a bar. Then the others run, and one stops at the first
+   * step in which a group falls under the bar. A trace with a group under it has no vote, not even of the first.
+   */
+  | { readonly kind: 'confidence'; readonly warmup: number; readonly top: number }
   /** Starts so many of the traces, drawn at random, and stops none: what sampling less would do, without any scorer. */
   | { readonly kind: 'fewer'; readonly traces: number }
   | { readonly kind: 'none' };
 
 export type PolicyKind = Policy['kind'];
 
-/** Those that the scores decide, in the order in which they are shown. */
-export const STOPPING_KINDS = ['threshold', 'patience', 'keep-top', 'memory', 'budget'] as const;
+/** Those that the scores decide, or token confidences, in the order in which they are shown. */
+export const STOPPING_KINDS = ['threshold', 'patience', 'keep-top', 'memory', 'budget', 'confidence'] as const;
 export type StoppingKind = (typeof STOPPING_KINDS)[number];
 
 /** The rule in a few words, with its numbers. */
@@ -38,6 +44,8 @@ export function describePolicy(policy: Policy): string {
       return `at most ${count(policy.tokens)} tokens in memory`;
     case 'budget':
       return `one goes on after ${count(policy.tokens)} tokens`;
+    case 'confidence':
+      return `confident as the best ${Number((100 * policy.top).toFixed(1))} % of the first ${count(policy.warmup)}`;
     case 'fewer':
       return policy.traces === 1 ? 'sample 1 trace' : `sample ${count(policy.traces)} traces`;
     case 'none':

@@ -86,6 +86,28 @@ describe('simulate', () => {
     expect(nothingStopped.tokens.value).toBe(6 * 125);
   });
 
+  it('tries token confidence where the scores have it, and only there', async () => {
+    const traces = tracesOfAKnowingScorer(20);
+    const without = await simulateTable(scoreTable(traces));
+    expect(Object.keys(without.byKind)).not.toContain('confidence');
+    const refused = simulateTable(scoreTable(traces), { policies: ['confidence'] });
+    await expect(refused).rejects.toMatchObject({ code: 'NO_CONFIDENCE', kind: 'input' });
+
+    // The model doubts wrong traces from their second step on; the first two of each question are right.
+    const groups = (isRight: boolean): number[] =>
+      Array.from({ length: STEPS }, (_, step) => (isRight || step < 1 ? 9 : 3));
+    const confident = traces.map((trace) => {
+      const step_groups = groups(trace.is_correct);
+      return { ...trace, confidence: { lowest_group: Math.min(...step_groups), step_groups } };
+    });
+    const { byKind, settings } = await simulateTable(scoreTable(confident));
+    expect(byKind.confidence!.majority.value).toBe(1);
+    expect(byKind.confidence!.tokens.value).toBe(2 * 105 + 4 * 2 * STEP_TOKENS);
+    expect(settings.filter(({ policy }) => policy.kind !== 'confidence').map(({ policy }) => policy)).toEqual(
+      without.settings.map(({ policy }) => policy),
+    );
+  });
+
   it('needs two questions', async () => {
     await expect(simulateTable(scoreTable(tracesOfAKnowingScorer(1)))).rejects.toMatchObject({
       code: 'TOO_FEW_QUESTIONS',

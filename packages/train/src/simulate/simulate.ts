@@ -19,7 +19,7 @@ export const simulateSettingsSchema = z.object({
   maxLoss: z.number().nonnegative().max(1).default(0.01),
   /** The vote whose accuracy decides. */
   vote: z.enum(['majority', 'weighted']).default('weighted'),
-  /** Kinds of policies that are tried. */
+  /** Kinds of policies that are tried; `confidence` only where the scores say how sure the model was. */
   policies: z
     .array(z.enum(STOPPING_KINDS))
     .min(1)
@@ -82,7 +82,7 @@ export interface Simulation {
  * Early stopping, off line: what policies that stop traces by their scores would save in tokens and time, and what they
  * would cost in accuracy. Policies are chosen on one random half of the questions, and all figures are of the other.
  * @param options.scores scores.jsonl (also .gz and .zst, `-` for stdin)
- * @throws ScorerError `TOO_FEW_QUESTIONS`, `BAD_OPTION`, the codes of `loadScoreTable`
+ * @throws ScorerError `TOO_FEW_QUESTIONS`, `NO_CONFIDENCE`, `BAD_OPTION`, the codes of `loadScoreTable`
  */
 export async function simulate({
   scores,
@@ -97,7 +97,9 @@ export async function simulateTable(
   { signal, onProgress, ...given }: SimulateSettings & SimulateHooks = {},
 ): Promise<Simulation> {
   const settings = parseOptions(simulateSettingsSchema, given);
-  const { maxLoss, vote, policies, seed, resamples } = settings;
+  const { maxLoss, vote, seed, resamples } = settings;
+  const policies = settings.policies.filter((kind) => kind !== 'confidence' || table.confidence);
+  if (policies.length === 0) throw noConfidence();
   const rates: Rates = { stream: settings.streamRate, batch: settings.batchRate };
   const [choosing, reporting] = halves(table.questionCount, seed);
   const lines = timelines(table, seed);
@@ -145,6 +147,14 @@ export async function simulateTable(
     byKind: Object.fromEntries(kinds.map((kind, i) => [kind, byKind[i]!])),
     settings: withPareto(tried, vote),
   };
+}
+
+function noConfidence(): ScorerError {
+  return new ScorerError({
+    code: 'NO_CONFIDENCE',
+    what: 'the scores do not say how sure the model was, and the policy confidence goes by that alone',
+    hint: 'extract with --confidence and score again, or try other policies',
+  });
 }
 
 /** The questions in two random halves, each ascending. */

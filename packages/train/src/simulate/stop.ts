@@ -1,3 +1,4 @@
+import { confidenceBar } from './confidence-bar.js';
 import type { Policy } from './policy.js';
 import type { Timelines } from './timelines.js';
 
@@ -37,10 +38,18 @@ export function runTraces(
     case 'budget':
       keepBest(1, lastTickWithin(policy.tokens, range, spent), timelines, range, spent);
       break;
+    case 'confidence': {
+      const bar = confidenceBar(policy, timelines, range);
+      const firstLate = range.first + policy.warmup;
+      stopEachAt((trace) => (trace < firstLate ? NEVER : groupStop(bar, timelines, trace)), timelines, range, spent);
+      break;
+    }
     case 'none':
       break;
   }
 }
+
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** Traces that are judged each by itself. */
 function stopEachAt(
@@ -77,7 +86,7 @@ function thresholdStop(
   for (let step = stepOffsets[trace]! + warmup - 1; step < end; step++) {
     if (runningMeans[step]! < below) return stepTokens[step]!;
   }
-  return Number.POSITIVE_INFINITY;
+  return NEVER;
 }
 
 function patienceStop(
@@ -91,7 +100,15 @@ function patienceStop(
     inRow = stepScores[step]! < below ? inRow + 1 : 0;
     if (inRow === steps) return stepTokens[step]!;
   }
-  return Number.POSITIVE_INFINITY;
+  return NEVER;
+}
+
+function groupStop(bar: number, { stepOffsets, stepTokens, confidence }: Timelines, trace: number): number {
+  const end = stepOffsets[trace + 1]!;
+  for (let step = stepOffsets[trace]!; step < end; step++) {
+    if (confidence && confidence.stepGroups[step]! < bar) return stepTokens[step]!;
+  }
+  return NEVER;
 }
 
 /** Stops all but the best `keep` of the traces that still run after `tick` tokens. */

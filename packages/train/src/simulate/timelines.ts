@@ -19,6 +19,15 @@ export interface Timelines {
   readonly stepScores: Float64Array;
   /** [S]: mean of the scores of this step and of the trace's earlier ones. */
   readonly runningMeans: Float64Array;
+  /** Where the table says how sure the model was; NaN where it does not say of a trace. */
+  readonly confidence?:
+    | {
+        /** [S]: the lowest of the groups that end in the step. */
+        readonly stepGroups: Float64Array;
+        /** [N]: of the whole trace. */
+        readonly lowestGroups: Float64Array;
+      }
+    | undefined;
   /** [draws][N]: place of the trace among those of its question in a random order. */
   readonly draws: readonly Uint32Array[];
 }
@@ -34,6 +43,7 @@ export function timelines(table: ScoreTable, seed: number): Timelines {
   const stepTokens = new Uint32Array(stepPositions.length);
   const stepScores = new Float64Array(stepPositions.length);
   const runningMeans = new Float64Array(stepPositions.length);
+  const stepGroups = table.confidence?.stepGroups.slice();
   let kept = 0;
   for (let trace = 0; trace < traceCount; trace++) {
     const prompt = table.promptTokens[trace]! || 0;
@@ -43,6 +53,7 @@ export function timelines(table: ScoreTable, seed: number): Timelines {
       if (stepPositions[step]! < prompt) continue;
       stepTokens[kept] = stepPositions[step]! + 1 - prompt;
       stepScores[kept] = table.stepScores[step]!;
+      if (stepGroups) stepGroups[kept] = stepGroups[step]!;
       sum += table.stepScores[step]!;
       kept += 1;
       runningMeans[kept - 1] = sum / (kept - stepOffsets[trace]!);
@@ -57,6 +68,10 @@ export function timelines(table: ScoreTable, seed: number): Timelines {
     stepTokens: stepTokens.subarray(0, kept),
     stepScores: stepScores.subarray(0, kept),
     runningMeans: runningMeans.subarray(0, kept),
+    confidence: stepGroups && {
+      stepGroups: stepGroups.subarray(0, kept),
+      lowestGroups: table.confidence!.whole.lowest_group,
+    },
     draws: randomDraws(table, seed),
   };
 }
