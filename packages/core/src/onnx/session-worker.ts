@@ -1,6 +1,7 @@
 import { parentPort, type TransferListItem, workerData } from 'node:worker_threads';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { executionProviders } from './device-name.js';
+import { freeBuffer } from './free-buffer.js';
 import type {
   CarriedRequest,
   RunRequest,
@@ -66,7 +67,12 @@ async function run(
     const inputs: Record<string, Tensor> = Object.fromEntries(carried);
     for (const [name, data] of Object.entries(feeds)) inputs[name] = toTensor(runtime, data);
     const results = await session.run(inputs, [...new Set([...fetch, ...Object.keys(carry)])]);
-    for (const [output, input] of Object.entries(carry)) carried.set(input, results[output]!);
+    for (const data of Object.values(feeds)) freeBuffer(data.data);
+    for (const [output, input] of Object.entries(carry)) {
+      const former = carried.get(input);
+      if (former) freeBuffer(former.data as TensorData['data']);
+      carried.set(input, results[output]!);
+    }
 
     const outputs: Record<string, TensorData> = {};
     const transfer: TransferListItem[] = [];
