@@ -1,4 +1,5 @@
-import { openSync } from 'node:fs';
+import { mkdirSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { fromSystemError, ScorerError } from './index.js';
 
@@ -18,6 +19,16 @@ test('an error of the system becomes one with a code, and keeps its own path and
     where: '/missing/file',
     cause,
   });
+});
+
+test('a folder that cannot be made because a file stands there is no bug', () => {
+  const file = fileURLToPath(import.meta.url);
+  for (const path of [file, `${file}/inside`]) {
+    const cause = thrownBy(() => mkdirSync(path, { recursive: true }));
+    expect(fromSystemError(cause)).toMatchObject({ code: 'NOT_A_FOLDER', kind: 'input', where: path });
+  }
+  const taken = thrownBy(() => openSync(file, 'wx'));
+  expect(fromSystemError(taken)).toBe(taken);
 });
 
 test('what the caller knows of the place stands instead, and the error stays as it was', () => {

@@ -49,6 +49,8 @@ const SYSTEM_ERRORS: Record<string, { code: string; kind: ErrorKind; what: strin
     hint: 'name a folder',
   },
   EACCES: { code: 'NO_PERMISSION', kind: 'input', what: 'permission denied', hint: 'check the rights' },
+  EPERM: { code: 'NO_PERMISSION', kind: 'input', what: 'not permitted', hint: 'check the rights' },
+  ENAMETOOLONG: { code: 'NAME_TOO_LONG', kind: 'input', what: 'the name is too long', hint: 'give a shorter one' },
   EROFS: { code: 'READ_ONLY_DISK', kind: 'input', what: 'the file system is read-only', hint: 'write elsewhere' },
   ENOSPC: { code: 'DISK_FULL', kind: 'retryable', what: 'no space left on the disk', hint: 'free space and run again' },
   EDQUOT: { code: 'DISK_FULL', kind: 'retryable', what: 'disk quota reached', hint: 'free space and run again' },
@@ -62,7 +64,9 @@ const SYSTEM_ERRORS: Record<string, { code: string; kind: ErrorKind; what: strin
  */
 export function fromSystemError(error: unknown, where?: string): unknown {
   if (error instanceof ScorerError || !(error instanceof Error) || !('code' in error)) return error;
-  const known = SYSTEM_ERRORS[String(error.code)];
+  // Making a folder where a file stands is no other mistake than looking for one there.
+  const madeFolder = error.code === 'EEXIST' && 'syscall' in error && error.syscall === 'mkdir';
+  const known = SYSTEM_ERRORS[madeFolder ? 'ENOTDIR' : String(error.code)];
   if (!known) return error;
   const ownPath = 'path' in error ? String(error.path) : undefined;
   return new ScorerError({ ...known, where: where ?? ownPath, cause: error });

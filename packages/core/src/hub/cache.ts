@@ -1,6 +1,7 @@
-import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readFile, rename, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { fileExists, onFile, writeFileAtomic } from '../files/index.js';
+import { fileExists, makeFolder, onFile, writeFileAtomic } from '../files/index.js';
 
 /**
  * The part of Hugging Face's cache that holds one model, as Python's `huggingface_hub` lays it out:
@@ -14,7 +15,7 @@ export interface ModelCache {
   blob(etag: string): string;
   /** `present`, known to be `absent`, or `unknown`: never asked for. */
   state(commit: string, file: string): Promise<'present' | 'absent' | 'unknown'>;
-  /** Makes a blob a file of a commit. */
+  /** Makes a blob a file of a commit; several processes may do so at once. */
   link(commit: string, file: string, etag: string): Promise<void>;
   markAbsent(commit: string, file: string): Promise<void>;
   setRevision(revision: string, commit: string): Promise<void>;
@@ -43,18 +44,20 @@ export function modelCache(cacheFolder: string, id: string): ModelCache {
     },
     async link(commit, file, etag) {
       const path = join(snapshot(commit), file);
-      await onFile(path, () => mkdir(dirname(path), { recursive: true }));
-      await rm(path, { force: true });
-      await onFile(path, () => symlink(relative(dirname(path), blob(etag)), path));
+      await makeFolder(dirname(path));
+      // Other processes may read this file or make the same link: it is replaced in one step.
+      const temporary = `${path}.${randomUUID()}.tmp`;
+      await onFile(path, () => symlink(relative(dirname(path), blob(etag)), temporary));
+      await onFile(path, () => rename(temporary, path));
     },
     async markAbsent(commit, file) {
-      await onFile(root, () => mkdir(dirname(absence(commit, file)), { recursive: true }));
+      await makeFolder(dirname(absence(commit, file)));
       await writeFileAtomic(absence(commit, file), '');
     },
     async setRevision(revision, commit) {
       if (COMMIT.test(revision)) return;
       const path = join(root, 'refs', revision);
-      await onFile(path, () => mkdir(dirname(path), { recursive: true }));
+      await makeFolder(dirname(path));
       await writeFileAtomic(path, commit);
     },
   };

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { downloadFile, fileDownloadInfo, HubApiError, modelInfo } from '@huggingface/hub';
 import type { OnProgress } from '../cli/progress.js';
 import { ScorerError } from '../errors/index.js';
-import { lockFile, onFile, syncFolder, writeFully } from '../files/index.js';
+import { lockFile, makeFolder, onFile, syncFolder, writeFully } from '../files/index.js';
 import type { ModelCache } from './cache.js';
 import type { ModelFiles } from './resolve.js';
 import type { HubSettings } from './settings.js';
@@ -79,7 +79,7 @@ export async function downloadFiles(id: string, options: DownloadOptions): Promi
   async function store(blob: Blob, { path, etag, size }: { path: string; etag: string; size: number }): Promise<void> {
     const target = cache.blob(etag);
     const incomplete = `${target}.incomplete`;
-    await onFile(target, () => mkdir(dirname(target), { recursive: true }));
+    await makeFolder(dirname(target));
     const lock = await lockFile(target);
     if (!lock) throw hubFailed(id, `another process is fetching ${path}`);
     const hasHash = SHA256.test(etag);
