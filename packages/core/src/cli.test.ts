@@ -98,14 +98,14 @@ describe('scorer-shards split and merge', () => {
     expect(scorerShards(...args)).toMatchObject({ status: 2, errors: [expect.stringContaining('SHARD_EXISTS')] });
     expect(scorerShards(...args, '--overwrite').status).toBe(0);
 
-    const merged = join(folder, 'merged.safetensors');
+    const merged = join(folder, 'a new folder', 'merged.safetensors');
     const files = (await readdir(folder)).map((name) => join(folder, name));
     expect(scorerShards('merge', ...files.toReversed(), '--output-file', merged).status).toBe(0);
     const [before, after] = await Promise.all([EXAMPLE_SHARD, merged].map((path) => readFile(path)));
     // The data are those of the shard that was split; the metadata tell of another origin.
     expect(after!.subarray(-716)).toEqual(before!.subarray(-716));
     expect(scorerShards('verify', merged).status).toBe(0);
-    expect(scorerShards('merge', folder, '--output-file', join(folder, 'again.safetensors'))).toMatchObject({
+    expect(scorerShards('merge', folder, merged, '--output-file', join(folder, 'again.safetensors'))).toMatchObject({
       status: 3,
       errors: [expect.stringContaining('SHARDS_OVERLAP')],
     });

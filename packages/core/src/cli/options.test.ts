@@ -25,3 +25,17 @@ test('a bad option is a usage error that names the flag', () => {
     expect.objectContaining({ code: 'BAD_OPTION', kind: 'usage', where: '--start-idx' }),
   );
 });
+
+test.each([
+  [z.number(), Number.NaN, 'must be a number'],
+  [z.int(), 1.5, 'must be a whole number'],
+  [z.number().min(1), 0, 'must be at least 1'],
+  [z.number().positive(), 0, 'must be more than 0'],
+  [z.number().max(1), 2, 'must be at most 1'],
+  [z.string().min(1), '', 'must not be empty'],
+  [z.enum(['', 'model', 'field']), 'feld', 'must be model or field'],
+  [z.string().regex(/^\d+[MG]$/), 'lots', '"lots" is not understood'],
+  [z.string().regex(/^\d+$/, 'give a number'), 'lots', 'give a number'],
+])('what is wrong with an option is said in plain words (%#)', (option, value, what) => {
+  expect(() => parseOptions(z.object({ option }), { option: value })).toThrow(expect.objectContaining({ what }));
+});

@@ -6,7 +6,7 @@ import { ScorerError } from '../errors/index.js';
  * @throws ScorerError `BAD_OPTION` (usage) that names the flag.
  */
 export function parseOptions<Schema extends z.ZodType>(schema: Schema, args: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(args);
+  const parsed = schema.safeParse(args, { error: describeIssue });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const flag = `--${toKebabCase(String(issue.path[0] ?? ''))}`;
@@ -18,6 +18,23 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, args: unk
     hint: 'see --help',
     cause: parsed.error,
   });
+}
+
+/** What is wrong with an option whose schema does not say it. */
+function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.expected === 'int' ? 'must be a whole number' : `must be a ${issue.expected}`;
+    case 'too_small':
+      if (issue.origin === 'string' || issue.origin === 'array') return 'must not be empty';
+      return `must be ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`;
+    case 'too_big':
+      return `must be ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`;
+    case 'invalid_value':
+      return `must be ${issue.values.filter((value) => value !== '').join(', ')}`.replace(/, ([^,]*)$/, ' or $1');
+    default:
+      return typeof issue.input === 'string' ? `"${issue.input}" is not understood` : 'is not understood';
+  }
 }
 
 /**

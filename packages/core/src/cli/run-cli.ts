@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
-import yargs, { type Argv, type Options } from 'yargs';
+import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { ScorerError } from '../errors/index.js';
+import type { ScorerError } from '../errors/index.js';
 import { describeFailure, EXIT } from './exit.js';
 import { normaliseFlags, toKebabCase } from './options.js';
 import { createProgressDisplay, nowAndThen, type OnProgress, type ProgressDisplay } from './progress.js';
+import { usageError, type Vocabulary } from './usage.js';
 
 export interface Log {
   info(message: string): void;
@@ -31,13 +32,27 @@ export interface CommandResult {
   failure?: ScorerError | undefined;
 }
 
+/** A flag as yargs takes it; typed here, so that who imports this needs no types of yargs. */
+export interface Flag {
+  type?: 'string' | 'number' | 'boolean';
+  describe: string;
+  default?: unknown;
+  /** Shown as the default in the help, where the option itself stays undefined. */
+  defaultDescription?: string;
+  demandOption?: boolean;
+  choices?: readonly string[];
+  /** Several values; all of a repeated flag. */
+  array?: boolean;
+  alias?: string;
+}
+
 export interface Command {
   name: string;
   describe: string;
   /** Runs when no command is named. */
   isDefault?: boolean;
   /** Keys in kebab-case. */
-  options: Record<string, Options>;
+  options: Record<string, Flag>;
   positionals?: readonly { name: string; describe: string; array?: true }[];
   examples?: readonly (readonly [command: string, explanation: string])[];
   /**
@@ -56,13 +71,13 @@ export interface Program {
   commands: readonly Command[];
 }
 
-const COMMON_OPTIONS: Record<string, Options> = {
+const COMMON_OPTIONS: Record<string, Flag> = {
   json: { type: 'boolean', default: false, describe: 'Print the result as one JSON object' },
   quiet: { type: 'boolean', default: false, describe: 'No progress, no notes' },
   verbose: { type: 'boolean', default: false, describe: 'Print the stack of an error' },
 };
 
-const EVENT_OPTIONS: Record<string, Options> = {
+const EVENT_OPTIONS: Record<string, Flag> = {
   json: { ...COMMON_OPTIONS.json, describe: 'Print the result as one JSON object, and events on stderr' },
 };
 
@@ -96,6 +111,7 @@ async function execute(program: Program, argv: string[]): Promise<number> {
 }
 
 function parser(program: Program, argv: string[], signal: AbortSignal): Argv {
+  let chosen: Command | undefined;
   const initial = yargs(argv)
     .scriptName(program.name)
     .usage(`$0 [command]\n\n${program.describe}`)
@@ -108,14 +124,32 @@ function parser(program: Program, argv: string[], signal: AbortSignal): Argv {
     .strict()
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? usageError(message);
+      throw error ?? usageError(message, argv, vocabulary(program, chosen));
     });
-  const complete = program.commands.reduce((cli, command) => addCommand(cli, command, signal), initial);
+  const choose = (command: Command): void => {
+    chosen = command;
+  };
+  const complete = program.commands.reduce((cli, command) => addCommand(cli, command, { signal, choose }), initial);
   const hasDefault = program.commands.some((command) => command.isDefault);
   return hasDefault ? complete : complete.demandCommand(1, 'a command is needed');
 }
 
-function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
+function vocabulary({ commands }: Program, chosen: Command | undefined): Vocabulary {
+  const { options, positionals = [] } = chosen ?? { options: {} };
+  const aliases = Object.values(options).flatMap(({ alias = [] }) => alias);
+  return {
+    commands: commands.map(({ name }) => name),
+    flags: [...Object.keys({ ...options, ...COMMON_OPTIONS }), ...aliases, 'help', 'version'],
+    positionals: positionals.map(({ name }) => name),
+  };
+}
+
+/** @param choose told which command it is, before its arguments are looked at */
+function addCommand(
+  cli: Argv,
+  command: Command,
+  { signal, choose }: { signal: AbortSignal; choose: (command: Command) => void },
+): Argv {
   const positionals = command.positionals ?? [];
   const usage = positionals.map(({ name, array }) => (array ? `<${name}..>` : `<${name}>`));
   const names = [[command.name, ...usage].join(' '), ...(command.isDefault ? ['$0'] : [])];
@@ -123,8 +157,9 @@ function addCommand(cli: Argv, command: Command, signal: AbortSignal): Argv {
     names,
     command.describe,
     (builder) => {
+      choose(command);
       for (const { name, describe, array } of positionals) {
-        builder.positional(name, { describe, type: 'string', ...(array && { array }) });
+        builder.positional(name, { describe, type: 'string', ...(array && { array, default: undefined }) });
       }
       return builder
         .options(command.options)
@@ -188,29 +223,35 @@ function writeEvent(event: object): void {
   process.stderr.write(`${JSON.stringify(event)}\n`);
 }
 
-/** The first signal asks for a clean stop; a second one ends the process at once. */
+/** GNU timeout and npx send a signal on that has reached the whole process group already. */
+const ECHO_MS = 1_000;
+
+/** The first signal asks for a clean stop; one that comes later, and is no echo of it, ends the process at once. */
 function stopOnSignal(): { signal: AbortSignal; readonly exitCode: number | undefined; dispose(): void } {
   const controller = new AbortController();
-  let exitCode: number | undefined;
-  const on = (code: number) => (): void => {
-    if (exitCode !== undefined) process.exit(code);
-    exitCode = code;
-    controller.abort();
+  let first: { exitCode: number; at: number } | undefined;
+  const on = (name: 'SIGINT' | 'SIGTERM', exitCode: number) => (): void => {
+    const at = performance.now();
+    if (!first) {
+      first = { exitCode, at };
+      controller.abort();
+    } else if (at - first.at > ECHO_MS) {
+      // As without a handler: an exit takes the inference thread down in the middle of a run, which aborts (134).
+      dispose();
+      process.kill(process.pid, name);
+    }
   };
-  const onInterrupt = on(EXIT.interrupted);
-  const onTerminate = on(EXIT.terminated);
+  const onInterrupt = on('SIGINT', EXIT.interrupted);
+  const onTerminate = on('SIGTERM', EXIT.terminated);
+  const dispose = (): void => void process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate);
   process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
   return {
     signal: controller.signal,
     get exitCode() {
-      return exitCode;
+      return first?.exitCode;
     },
-    dispose: () => void process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate),
+    dispose,
   };
-}
-
-function usageError(message: string): ScorerError {
-  return new ScorerError({ code: 'USAGE', kind: 'usage', what: message, hint: 'see --help' });
 }
 
 function packageVersion(packageUrl: string): string {

@@ -1,4 +1,3 @@
-import type { InferenceSession } from 'onnxruntime-node';
 import { z } from 'zod';
 import { ScorerError } from '../errors/index.js';
 
@@ -41,6 +40,6 @@ export function cardNumber(device: Exclude<Device, 'cpu'>): number {
 }
 
 /** What ONNX Runtime is asked for: what CUDA lacks a kernel for runs on the CPU. */
-export function executionProviders(device: Device): InferenceSession.ExecutionProviderConfig[] {
+export function executionProviders(device: Device): ('cpu' | { name: 'cuda'; deviceId: number })[] {
   return device === 'cpu' ? ['cpu'] : [{ name: 'cuda', deviceId: cardNumber(device) }, 'cpu'];
 }
