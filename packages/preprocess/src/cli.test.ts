@@ -156,9 +156,9 @@ describe('scorer-preprocess', () => {
   });
 
   it('writes a report where asked', async () => {
-    const { stdout } = await cli([...inputs(ODD), '--report', 'page.html']);
+    const { stdout } = await cli([...inputs(ODD), '--report', 'pages/page.html']);
     expect(stdout).toContain('15 of 23 traces');
-    expect(await readFile(join(folder, 'page.html'), 'utf8')).toContain('data-figure="tokens-0"');
+    expect(await readFile(join(folder, 'pages/page.html'), 'utf8')).toContain('data-figure="tokens-0"');
   });
 
   it('counts without writing in a dry run', async () => {

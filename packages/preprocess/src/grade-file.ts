@@ -19,7 +19,8 @@ export interface GradeOptions {
   columns: readonly [string, string];
   /** Default `ours`; `original` takes the first column for the answer and the second for the ground truth. */
   grader?: Grader | undefined;
-  overwrite?: boolean | undefined;
+  /** What happens to an output that exists and was made otherwise: `refuse` by default; `replace` makes it anew. */
+  overwrite?: 'refuse' | 'replace' | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
 }
@@ -47,7 +48,7 @@ const NO_ANSWER_RULE = 'no-answer';
  *   `NO_USABLE_LINE`, `OUTPUT_EXISTS`, `OUTPUT_IS_INPUT` (usage), `FILE_NOT_FOUND`
  */
 export async function gradeFile(options: GradeOptions): Promise<GradeSummary> {
-  const { inputFile, outputFile, columns, grader = 'ours', overwrite = false, signal, onProgress } = options;
+  const { inputFile, outputFile, columns, grader = 'ours', overwrite = 'refuse', signal, onProgress } = options;
   await refuseOverwriting([inputFile], [outputFile]);
   const job = {
     input: inputFile,

@@ -1,8 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
-import { onFile, removeStaleTemporaries, sha256File } from '@scorer/core/files';
+import { makeFolder, removeStaleTemporaries, sha256File } from '@scorer/core/files';
 import type { z } from 'zod';
 import { findCompletion, outputExists, outputSizes, writeCompletion } from './completion.js';
 import type { Outputs } from './outputs.js';
@@ -18,8 +17,8 @@ export interface Job<Result> {
   /** All that decides the outputs beside the input. */
   settings: Readonly<Record<string, unknown>>;
   resultSchema: z.ZodType<Result>;
-  /** Makes the outputs anew, whatever they are. */
-  overwrite: boolean;
+  /** `replace` makes the outputs anew, whatever they are. */
+  overwrite: 'refuse' | 'replace';
   signal: AbortSignal | undefined;
 }
 
@@ -38,13 +37,14 @@ export async function makeOnce<Result, JobOutputs extends Outputs>(
   make: (outputs: JobOutputs, linesRead: Hash) => Promise<Result>,
 ): Promise<{ result: Result; wasDone: boolean }> {
   const fileDigest = input === STDIN ? undefined : await sha256File(input, { signal });
-  const earlier = overwrite
-    ? undefined
-    : await findCompletion({ path: completion, outputs: paths }, { settings, input: fileDigest }, resultSchema);
+  const earlier =
+    overwrite === 'replace'
+      ? undefined
+      : await findCompletion({ path: completion, outputs: paths }, { settings, input: fileDigest }, resultSchema);
   if (earlier && fileDigest !== undefined) return { result: earlier.result, wasDone: true };
 
   const folder = dirname(paths[0]!);
-  await onFile(folder, () => mkdir(folder, { recursive: true }));
+  await makeFolder(folder);
   await removeStaleTemporaries(folder);
   const linesRead = createHash('sha256');
   const outputs = await open(fileDigest);

@@ -173,6 +173,18 @@ describe('preprocessFiles', () => {
     });
   });
 
+  const row = { question: 'Q', response: '<think>2 + 3.</think>\\boxed{5}', ground_truth: '5' };
+  it.each([
+    ['--answer-from-response', JSON.stringify(row)],
+    ['--think-tags', JSON.stringify({ ...row, response: '2 + 3 is 5.', extracted_answer: '5' })],
+    ['jq -c', JSON.stringify([row])],
+    ['jq -c', JSON.stringify([row], null, 2)],
+  ])('names what may help where no line can be used: %s (%#)', async (help, text) => {
+    const input = join(folder, 'lacking.jsonl');
+    await writeFile(input, text);
+    await expect(preprocess(input)).rejects.toMatchObject({ hint: expect.stringContaining(help) });
+  });
+
   it('reports progress up to the last line', async () => {
     const seen: unknown[] = [];
     await preprocess(await demoFile('demo.jsonl', 3), { onProgress: (progress) => seen.push(progress) });
@@ -227,7 +239,7 @@ describe('preprocessFiles with other rules', () => {
   it("grades by the original's rules where asked", async () => {
     const rows = [{ ...trace, extracted_answer: '10007', ground_truth: '10008' }];
     expect(await run(rows, { grader: 'original' })).toMatchObject({ records: [{ is_correct: true }] });
-    expect(await run(rows, { overwrite: true })).toMatchObject({ records: [{ is_correct: false }] });
+    expect(await run(rows, { overwrite: 'replace' })).toMatchObject({ records: [{ is_correct: false }] });
   });
 
   it('cuts at other tags', async () => {
@@ -386,7 +398,7 @@ describe('preprocessFiles run again', () => {
     const input = await demoFile('demo.jsonl', 5);
     await mkdir(out());
     await writeFile(out('demo.jsonl'), 'old');
-    await preprocess(input, { overwrite: true });
+    await preprocess(input, { overwrite: 'replace' });
     expect(await readRows(out('demo.jsonl'))).toHaveLength(5);
     expect((await preprocess(input)).alreadyDone).toHaveLength(1);
   });
@@ -414,7 +426,7 @@ describe('preprocessFiles with paths that clash', () => {
 
   it('never writes over its input', async () => {
     const input = await demoFile('x.jsonl', 1);
-    await expect(preprocess(input, { outputDir: folder, overwrite: true })).rejects.toMatchObject({
+    await expect(preprocess(input, { outputDir: folder, overwrite: 'replace' })).rejects.toMatchObject({
       code: 'OUTPUT_IS_INPUT',
       kind: 'usage',
     });

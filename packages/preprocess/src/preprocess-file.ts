@@ -29,8 +29,8 @@ export interface PreprocessOptions extends ProcessorOptions {
   workers?: number | undefined;
   /** Counts only: writes nothing, and takes no notice of outputs that exist. */
   dryRun?: boolean | undefined;
-  /** Makes outputs anew that exist. */
-  overwrite?: boolean | undefined;
+  /** What happens to outputs that exist and were made otherwise: `refuse` by default; `replace` makes all anew. */
+  overwrite?: 'refuse' | 'replace' | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
   /** Called before the first line with what a user should know of model and options. */
@@ -101,7 +101,7 @@ async function preprocessFile(
   options: PreprocessOptions,
 ): Promise<{ result: FileStatistics; wasDone: boolean; resumed: Done }> {
   const { input, output, rejects, completion } = target;
-  const { limit, dryRun = false, overwrite = false, signal } = options;
+  const { limit, dryRun = false, overwrite = 'refuse', signal } = options;
   let resumed: Done = { traces: 0, tokens: 0 };
   if (dryRun) return { result: await preprocessLines(input, processor, undefined, options), wasDone: false, resumed };
 
@@ -199,12 +199,28 @@ function noUsableLine(
     code: 'NO_USABLE_LINE',
     what: first ? `no line can be used; line ${first.line}: ${first.code}, ${first.reason}` : 'the file holds no line',
     where: input === STDIN ? 'stdin' : input,
-    hint: convert ? `each line needs to be a row of ${convert.from}: see --from` : traceHint(first, description),
+    hint: hintFor(first, description, convert),
   });
 }
 
-function traceHint(first: RejectFacts | undefined, { thinking }: Processor['description']): string {
-  return first?.code === 'NO_THINK' && thinking !== 'left'
-    ? 'the chat template writes <think> itself: give --think-open optional'
-    : 'each line needs question, response (with <think>), ground_truth and extracted_answer';
+function hintFor(
+  first: RejectFacts | undefined,
+  { thinking }: Processor['description'],
+  convert: ConvertOptions | undefined,
+): string {
+  switch (first?.code) {
+    case 'NOT_JSON':
+    case 'NOT_AN_OBJECT':
+      return "one JSON object a line is read; of a file with one JSON array make them with: jq -c '.[]' FILE";
+    case 'NO_ANSWER':
+      return 'give --answer-from-response where the answer is in a \\boxed{…}';
+    case 'NO_THINK':
+      return thinking === 'left'
+        ? 'put <think>…</think> around the reasoning, or name other marks with --think-tags'
+        : 'the chat template writes <think> itself: give --think-open optional';
+    default:
+      return convert
+        ? `each line needs to be a row of ${convert.from}: see --from`
+        : 'each line needs question, response (with <think>), ground_truth and extracted_answer';
+  }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename } from 'node:path';
-import { writeFileAtomic } from '@scorer/core/files';
+import { basename, dirname } from 'node:path';
+import { makeFolder, writeFileAtomic } from '@scorer/core/files';
 import {
   axis,
   chartCard,
@@ -21,10 +21,12 @@ const require = createRequire(import.meta.url);
 
 /**
  * Writes one page that needs nothing else: what became of the traces, and how long, how finely cut and how often right
- * they are. Equal input gives equal bytes.
+ * they are. Its folder is made where it is missing. Equal input gives equal bytes.
  */
 export async function writeReport(path: string, totals: RunTotals): Promise<void> {
   const plotlySource = await readFile(require.resolve('plotly.js-basic-dist-min'), 'utf8');
+  const folder = dirname(path);
+  await makeFolder(folder);
   await writeFileAtomic(path, renderReport(totals, plotlySource));
 }
 

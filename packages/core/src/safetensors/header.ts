@@ -166,5 +166,10 @@ function checkLayout(tensors: readonly TensorInfo[], dataStart: number, fileSize
 }
 
 function bad(code: string, what: string, where: string): ScorerError {
-  return new ScorerError({ code: `SAFETENSORS_${code}`, what, where, hint: 'make or download the file again' });
+  return new ScorerError({
+    code: `SAFETENSORS_${code}`,
+    what,
+    where,
+    hint: 'name a safetensors file, or make this one again',
+  });
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { dirname } from 'node:path';
 import { ScorerError } from '../errors/index.js';
+import { makeFolder } from '../files/index.js';
 import type { ShardOrigin } from '../schema/index.js';
 import { checkAgreement } from './folder.js';
 import type { ShardShape } from './layout.js';
@@ -16,8 +18,8 @@ export interface RearrangeOptions {
 
 /**
  * Makes one shard of the traces of several, which must be of one model, with the same layers, hidden size and storage,
- * and no trace in common. Its input fingerprint is the SHA-256 of theirs, in the order of their first traces.
- * Stopped and called again, it goes on where it was.
+ * and no trace in common. Its input fingerprint is the SHA-256 of theirs, in the order of their first traces. Its folder
+ * is made where it is missing. Stopped and called again, it goes on where it was.
  * @throws ScorerError `NO_SHARDS`, `SHARDS_DISAGREE`, `SHARDS_OVERLAP`, the codes of `openShard` and `openShardWriter`
  */
 export async function mergeShards(
@@ -80,6 +82,8 @@ async function copyTraces(
   metadata: ShardOrigin,
   { overwrite = 'refuse', signal, onProgress }: RearrangeOptions,
 ): Promise<ShardSummary> {
+  const folder = dirname(output);
+  await makeFolder(folder);
   const writer = await openShardWriter(output, { layers, hiddenSize, storage, confidenceTopK, metadata, overwrite });
   try {
     for (const [i, { shard, trace }] of sources.entries()) {
@@ -115,8 +119,7 @@ function checkDisjoint(shards: readonly Shard[]): void {
 }
 
 function originOf({ metadata }: Shard, inputFingerprint: string): ShardOrigin {
-  const { model, model_fingerprint, dtype, device, runtime } = metadata;
-  return { model, model_fingerprint, input_fingerprint: inputFingerprint, dtype, device, runtime };
+  return { ...metadata, input_fingerprint: inputFingerprint };
 }
 
 function sha256(text: string): string {

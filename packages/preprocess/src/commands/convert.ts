@@ -25,7 +25,11 @@ export const convert: Command = {
       describe: 'JSONL of such rows; also .gz, .zst, - for stdin; several, or a pattern',
     },
     ...PROMPT_FLAGS,
-    prefix: { type: 'string', describe: 'Text before the first step, such as "<think>\\n" [default: none]' },
+    prefix: {
+      type: 'string',
+      defaultDescription: 'none',
+      describe: 'Text before the first step, such as "<think>\\n"',
+    },
     neutral: {
       choices: NEUTRALS,
       default: 'right',

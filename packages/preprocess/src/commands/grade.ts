@@ -3,14 +3,14 @@ import { z } from 'zod';
 import { gradeFile } from '../grade-file.js';
 import { GRADERS } from '../grader.js';
 import { describeGrades } from '../summary.js';
-import { commaList, GRADER_OPTION } from './options.js';
+import { commaList, GRADER_OPTION, overwriteFlag } from './options.js';
 
 const gradeOptions = z.object({
   inputFile: z.string().min(1),
   outputFile: z.string().min(1),
   columns: commaList.pipe(z.tuple([z.string().min(1), z.string().min(1)], 'name two columns, as in a,b')),
   grader: z.enum(GRADERS),
-  overwrite: z.boolean(),
+  overwrite: overwriteFlag,
 });
 
 export const grade: Command = {

@@ -21,6 +21,9 @@ const jsonObject = z.string().transform((text, context): Record<string, unknown>
   return z.NEVER;
 });
 
+/** The flag `--overwrite`, as the library takes it. */
+export const overwriteFlag = z.boolean().transform((replace) => (replace ? 'replace' : 'refuse'));
+
 const count = z.number().int('must be a whole number').positive('must be positive');
 
 /** More threads than any machine has cores for this; each holds a tokenizer. */
@@ -42,7 +45,7 @@ export const recordOptions = {
   workers: count.max(MAX_WORKERS, `no more than ${MAX_WORKERS}`),
   dryRun: z.boolean(),
   report: z.string().min(1).optional(),
-  overwrite: z.boolean(),
+  overwrite: overwriteFlag,
 };
 
 export const GRADER_OPTION = {
@@ -63,10 +66,11 @@ export const PROMPT_FLAGS = {
     demandOption: true,
     describe: 'Hugging Face folder with tokenizer.json and a chat template, or a hub id such as Qwen/Qwen3-4B',
   },
-  revision: { type: 'string', describe: 'Branch, tag or commit of a hub model [default: main]' },
+  revision: { type: 'string', defaultDescription: 'main', describe: 'Branch, tag or commit of a hub model' },
   'system-prompt': {
     type: 'string',
-    describe: `System message; --no-system-prompt leaves it out [default: "${DEFAULT_SYSTEM_PROMPT}"]`,
+    defaultDescription: `"${DEFAULT_SYSTEM_PROMPT}"`,
+    describe: 'System message; --no-system-prompt leaves it out',
   },
   'template-kwargs': { type: 'string', describe: 'Variables for the chat template, a JSON object' },
 } as const;
@@ -75,7 +79,8 @@ export const PROMPT_FLAGS = {
 export const RUN_FLAGS = {
   'step-separator': {
     type: 'string',
-    describe: 'A token that holds this ends a step; \\n stands for a line break [default: "\\n\\n"]',
+    defaultDescription: '"\\n\\n"',
+    describe: 'A token that holds this ends a step; \\n stands for a line break',
   },
   'max-tokens': { type: 'number', describe: 'Refuse traces with more tokens in prompt and reasoning' },
   grader: GRADER_OPTION,

@@ -28,7 +28,11 @@ export const preprocess: Command = {
         'JSONL of question, response, ground_truth, extracted_answer; also .gz, .zst, - for stdin; several, or a pattern',
     },
     ...PROMPT_FLAGS,
-    'think-tags': { type: 'string', describe: 'What stands around the reasoning [default: <think>,</think>]' },
+    'think-tags': {
+      type: 'string',
+      defaultDescription: '<think>,</think>',
+      describe: 'What stands around the reasoning',
+    },
     'think-open': {
       choices: ['required', 'optional'] as const,
       default: 'required',
