@@ -1,7 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScorerError } from '../errors/index.js';
-import { fileExists, onFile } from '../files/index.js';
+import { fileExists, readSmallFile } from '../files/index.js';
 import type { TensorInfo } from './header.js';
 import { openSafetensors, type SafetensorsFile } from './read.js';
 
@@ -100,11 +99,10 @@ async function readIndex(folder: string): Promise<Map<string, string>> {
       hint: 'a Hugging Face model folder with safetensors weights is needed',
     });
   }
-  const { size } = await onFile(path, () => stat(path));
-  if (size > MAX_INDEX_BYTES) throw invalid(`it has ${size} bytes, ${MAX_INDEX_BYTES} are allowed`, path);
-  const text = await onFile(path, () => readFile(path, 'utf8'));
-
-  const files = weightMapOf(text);
+  const text = await readSmallFile(path, MAX_INDEX_BYTES, (size) =>
+    invalid(`it has ${size} bytes, ${MAX_INDEX_BYTES} are allowed`, path),
+  );
+  const files = weightMapOf(text.toString());
   if (!files || files.length === 0) throw invalid('it has no weight_map of names to files', path);
   const stray = files.find(([, name]) => !isFileOfFolder(name));
   if (stray) throw invalid(`${JSON.stringify(stray[1])} is no *.safetensors of its folder`, path);

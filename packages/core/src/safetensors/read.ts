@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
 import { ScorerError } from '../errors/index.js';
-import { onFile, readFully, readRanges } from '../files/index.js';
+import { onFile, openFile, readFully, readRanges } from '../files/index.js';
 import { headerLength, LENGTH_BYTES, parseHeader, type SafetensorsHeader, type TensorInfo } from './header.js';
 
 export interface SafetensorsFile extends SafetensorsHeader {
@@ -31,10 +30,10 @@ const FIRST_READ_BYTES = 16 * 1024;
 
 /**
  * Opens a safetensors file for random access and validates its header; no data is read.
- * @throws ScorerError `FILE_NOT_FOUND`, `IS_A_FOLDER`, …, and the codes of `parseHeader`
+ * @throws ScorerError `FILE_NOT_FOUND`, `IS_A_FOLDER`, `NOT_A_FILE`, …, and the codes of `parseHeader`
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const handle = await onFile(path, () => open(path, 'r'));
+  const handle = await openFile(path);
   try {
     const { size } = await onFile(path, () => handle.stat());
     let head = new Uint8Array(Math.min(FIRST_READ_BYTES, size));

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { fromSystemError, ScorerError } from '../errors/index.js';
+import { ScorerError } from '../errors/index.js';
+import { readSmallFile } from '../files/index.js';
 
 /** The largest tokenizer.json of a public model is 35 MB; past this it is some other file, and parsing would fill the memory. */
 const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
@@ -142,13 +142,12 @@ function defaultTemplate(template: z.output<typeof chatTemplate> | null | undefi
 
 async function readIfPresent(path: string, maxBytes: number): Promise<Buffer | undefined> {
   try {
-    const { size } = await stat(path);
-    if (size > maxBytes) throw invalid(path, `${size} bytes, more than the ${maxBytes} that such a file can have`);
-    return await readFile(path);
+    return await readSmallFile(path, maxBytes, (size) =>
+      invalid(path, `${size} bytes, more than the ${maxBytes} that such a file can have`),
+    );
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw fromSystemError(error);
+    if (error instanceof ScorerError && ['FILE_NOT_FOUND', 'NOT_A_FOLDER'].includes(error.code)) return undefined;
+    throw error;
   }
 }
 

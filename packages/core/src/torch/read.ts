@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { open } from 'node:fs/promises';
-import { onFile, readFully } from '../files/index.js';
+import { onFile, openFile, readFully } from '../files/index.js';
 import { dtypeBytes } from '../safetensors/index.js';
 import { torchError } from './errors.js';
 import { unpickle } from './pickle.js';
@@ -33,7 +32,7 @@ const ZIP_START = Buffer.from('504b0304', 'hex');
  * `TORCH_LIMIT`, `FILE_NOT_FOUND`, …
  */
 export async function openTorch(path: string): Promise<TorchFile> {
-  const handle = await onFile(path, () => open(path, 'r'));
+  const handle = await openFile(path);
   try {
     const { size } = await onFile(path, () => handle.stat());
     const start = Buffer.alloc(Math.min(LEGACY_START.length, size));

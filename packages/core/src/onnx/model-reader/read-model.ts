@@ -1,8 +1,8 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { ScorerError } from '../../errors/index.js';
-import { onFile } from '../../files/index.js';
+import { readSmallFile } from '../../files/index.js';
 import type { Dimension, ElementType, ExternalBytes } from '../graph.js';
 import { DATA_TYPE, decodeMessage, EXTERNAL, encodeTensor, fieldsOf } from '../proto.js';
 import { checkExternalData } from './external-data.js';
@@ -80,9 +80,9 @@ const NAMES: ReadonlyMap<number, ElementType> = new Map(
  * @throws ScorerError `FILE_NOT_FOUND`, `ONNX_INVALID`, and the codes of `checkExternalData`
  */
 export async function readOnnxModel(path: string): Promise<OnnxModel> {
-  const { size } = await onFile(path, () => stat(path));
-  if (size > MAX_MODEL_BYTES) throw invalid(path, `it has ${size} bytes, and an .onnx file can't have that many`);
-  const file = await onFile(path, () => readFile(path));
+  const file = await readSmallFile(path, MAX_MODEL_BYTES, (size) =>
+    invalid(path, `it has ${size} bytes, and an .onnx file can't have that many`),
+  );
   const fields = parseModel(path, () => modelFields(file));
 
   const place = await placeOf(path, fields.initializers);
