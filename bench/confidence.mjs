@@ -19,8 +19,8 @@ else compare(...process.argv.slice(2));
 /** One JSON line: a second pass, and the peak memory of the process. */
 async function runOurs(folder, tokenText, what) {
   const { loadModel } = await import('../packages/hidden-states/dist/model/load-model.js');
-  const { openDecoder } = await import('../packages/hidden-states/dist/run/decoder.js');
-  const { estimateMemory } = await import('../packages/hidden-states/dist/run/memory.js');
+  const { openDecoder } = await import('../packages/hidden-states/dist/decoder/decoder.js');
+  const { estimateMemory } = await import('../packages/hidden-states/dist/memory/estimate.js');
   const tokens = Number(tokenText);
   const model = await loadModel(folder);
   const confidence = what === 'confidence' ? { topK: 20 } : undefined;

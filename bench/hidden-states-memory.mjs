@@ -2,10 +2,10 @@
 // Usage: node bench/hidden-states-memory.mjs MODEL_FOLDER TOKENS [last|all]      (Linux, after pnpm build)
 // Prints one JSON line. One process a setting, since the peak is the process's.
 import { readFileSync } from 'node:fs';
+import { openDecoder } from '../packages/hidden-states/dist/decoder/decoder.js';
+import { estimateMemory } from '../packages/hidden-states/dist/memory/estimate.js';
 import { loadModel } from '../packages/hidden-states/dist/model/load-model.js';
-import { openDecoder } from '../packages/hidden-states/dist/run/decoder.js';
-import { parseLayers } from '../packages/hidden-states/dist/run/layers.js';
-import { estimateMemory } from '../packages/hidden-states/dist/run/memory.js';
+import { parseLayers } from '../packages/hidden-states/dist/run/plan/layers.js';
 
 const [folder, tokenText, layerText = 'last'] = process.argv.slice(2);
 const tokens = Number(tokenText);

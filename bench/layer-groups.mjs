@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadModel, openDecoder } from '../packages/hidden-states/dist/index.js';
-import { planLayerGroups } from '../packages/hidden-states/dist/run/layer-groups.js';
+import { planLayerGroups } from '../packages/hidden-states/dist/memory/layer-groups.js';
 
 const [folder, traceText, tokenText, groupText] = process.argv.slice(2);
 const [traces, tokens] = [Number(traceText), Number(tokenText)];

@@ -28,6 +28,7 @@ test.each([
   ['two ways to cut shards', ['submit', ...FILES, '--shard-size', '5', '--shard-tokens', '9'], 'BAD_OPTION'],
   ['a part to differ in that there is not', ['work', '--allow-mixed', 'weather'], 'BAD_OPTION'],
   ['a limit of failures without %', ['work', '--max-shard-failures', '3'], 'BAD_OPTION'],
+  ['a number of groups that is none', ['work', '--layer-groups', '0'], 'BAD_OPTION'],
   ['a command that there is not', ['start'], 'USAGE'],
   ['an address that is none', ['status', '--redis', 'localhost:6379'], 'REDIS_URL_INVALID'],
 ])('%s is a usage error', (_, args, code) => {

@@ -78,7 +78,7 @@ async function pass(folder) {
   const { inside, onnxruntime, sequence } = await import('../kit.mjs');
   const { loadModel } = await inside('hidden-states', 'model/load-model.js');
   const { buildDecoderGraph } = await inside('hidden-states', 'graph/decoder-graph.js');
-  const { estimateMemory } = await inside('hidden-states', 'run/memory.js');
+  const { estimateMemory } = await inside('hidden-states', 'memory/estimate.js');
   const { appendFileSync } = await import('node:fs');
   const ort = onnxruntime();
   const model = await loadModel(folder);

@@ -20,7 +20,7 @@ import {
 } from '../kit.mjs';
 
 const { loadModel } = await inside('hidden-states', 'model/load-model.js');
-const { openDecoder } = await inside('hidden-states', 'run/decoder.js');
+const { openDecoder } = await inside('hidden-states', 'decoder/decoder.js');
 const { buildDecoderGraph } = await inside('hidden-states', 'graph/decoder-graph.js');
 
 const TOKENS = TINY ? 128 : 2048;

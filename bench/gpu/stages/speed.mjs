@@ -17,7 +17,7 @@ import {
 } from '../kit.mjs';
 
 const { loadModel } = await inside('hidden-states', 'model/load-model.js');
-const { openDecoder } = await inside('hidden-states', 'run/decoder.js');
+const { openDecoder } = await inside('hidden-states', 'decoder/decoder.js');
 
 const LENGTHS = TINY ? [64, 128] : [2048, 8192, 27000];
 const ROUNDS = TINY ? 2 : 5;

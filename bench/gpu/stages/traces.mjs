@@ -89,7 +89,7 @@ async function run(name) {
 /** The decoder with the next sequences always waiting, after one that warms it up; from the end of the first trace, as the pipeline is timed. */
 async function alone(folder, sequences) {
   const { loadModel } = await inside('hidden-states', 'model/load-model.js');
-  const { openDecoder } = await inside('hidden-states', 'run/decoder.js');
+  const { openDecoder } = await inside('hidden-states', 'decoder/decoder.js');
   const model = await loadModel(folder);
   const decoder = await openDecoder(model, {
     layers: [model.spec.layerCount],

@@ -1,9 +1,13 @@
 export { type AuditFault, type AuditOptions, type AuditSummary, audit } from './audit/audit.js';
+export { layerGroupsOption, layerGroupsSchema } from './commands/model-options.js';
 export { extractionOptions, extractionOptionsSchema } from './commands/shard-options.js';
+export type { Decoder, DecoderOptions } from './decoder/decoder.js';
+export type { LayerGrouping } from './decoder/grouped-decoder.js';
 export type { ConfidenceOptions } from './graph/confidence.js';
 export type { ExportOptions } from './graph/export-onnx.js';
 export type { ComputeType } from './graph/graph-weights.js';
 export { type ImportOptions, type ImportSummary, importStates, type SourceKind } from './import/import-states.js';
+export type { LayerGroupCount } from './memory/layer-groups.js';
 export {
   type AnyModel,
   exportAnyModel as exportOnnx,
@@ -22,11 +26,9 @@ export {
   openModel,
   type TokenConfidenceRequest,
 } from './open-model.js';
-export type { Decoder, DecoderOptions } from './run/decoder.js';
-export { type ExtractedShard, type ExtractOptions, type ExtractSummary, extract } from './run/extract.js';
-export { type FailureLimit, parseFailureLimit, type TraceFailure } from './run/failures.js';
-export type { LayerGrouping } from './run/grouped-decoder.js';
-export type { LayerGroupCount } from './run/layer-groups.js';
-export { parseLayers } from './run/layers.js';
-export { type Plan, type PlannedShard, planShards, type RangeOptions } from './run/plan.js';
+export { type ExtractOptions, extract } from './run/extract.js';
+export { parseLayers } from './run/plan/layers.js';
+export { type Plan, type PlannedShard, planShards, type RangeOptions } from './run/plan/plan-shards.js';
 export type { ExtractEvent } from './run/run-progress.js';
+export { type FailureLimit, parseFailureLimit, type TraceFailure } from './run/shard/failures.js';
+export type { ExtractedShard, ExtractSummary } from './run/summary.js';

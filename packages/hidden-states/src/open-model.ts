@@ -6,7 +6,7 @@ import type { ComputeType } from './graph/graph-weights.js';
 import { loadAnyModel, openAnyDecoder, requireHead } from './model/any-model.js';
 import { computeTypeFor } from './model/compute-type.js';
 import type { LoadModelOptions } from './model/load-model.js';
-import { parseLayers } from './run/layers.js';
+import { parseLayers } from './run/plan/layers.js';
 
 export interface OpenModelOptions extends Omit<LoadModelOptions, 'signal'> {
   /** The layers that can be asked for: `last` (default), `all`, or numbers with commas. Later ones are not computed. */
@@ -61,13 +61,14 @@ export interface OpenModel {
   readonly compute: ComputeType;
   /**
    * The hidden states of one sequence. Calls may overlap and are computed in order.
-   * @throws ScorerError `BAD_LAYERS`, `BAD_POSITIONS` (usage), `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
+   * @throws ScorerError `BAD_LAYERS`, `BAD_TOKENS`, `BAD_POSITIONS` (usage), `TOKEN_BEYOND_VOCABULARY`,
+   * `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
    */
   hiddenStates(request: HiddenStatesRequest): Promise<HiddenStates>;
   /**
    * How sure the model was of the tokens after the prompt, of a sequence without one of those after the first token:
    * their log-probabilities, and the token confidence of DeepConf. Only of a model opened with `confidence`.
-   * @throws ScorerError `CONFIDENCE_UNAVAILABLE` (usage), `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
+   * @throws ScorerError `CONFIDENCE_UNAVAILABLE`, and as `hiddenStates`
    */
   tokenConfidence(request: TokenConfidenceRequest): Promise<TokenConfidence>;
   /** The states of many sequences, in their order; one is computed while the one before it is used. */
@@ -111,8 +112,8 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
 
   async function hiddenStates({ signal, ...request }: HiddenStatesRequest): Promise<HiddenStates> {
     signal?.throwIfAborted();
-    const inputIds = Int32Array.from(request.inputIds);
-    const positions = request.positions ? Int32Array.from(request.positions) : inputIds.map((_, i) => i);
+    const inputIds = int32s('inputIds', request.inputIds);
+    const positions = request.positions ? int32s('positions', request.positions) : inputIds.map((_, i) => i);
     const wanted = request.layers ?? layers;
     checkPositions(positions, inputIds.length);
     checkPromptLength(request.promptLength, inputIds.length);
@@ -125,7 +126,7 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
   async function tokenConfidence({ signal, ...request }: TokenConfidenceRequest): Promise<TokenConfidence> {
     signal?.throwIfAborted();
     if (!confidence) throw openedWithoutConfidence();
-    const inputIds = Int32Array.from(request.inputIds);
+    const inputIds = int32s('inputIds', request.inputIds);
     checkPromptLength(request.promptLength, inputIds.length);
     const sequence = { inputIds, positions: new Int32Array(), promptLength: request.promptLength ?? 0 };
     return (await untilAborted(decoder.hiddenStatesAndConfidence(sequence), signal)).confidence;
@@ -151,6 +152,15 @@ export async function openModel(path: string, options: OpenModelOptions = {}): P
   const close = (): Promise<void> => decoder.close();
   const facts = { name: model.name, layerCount, hiddenSize, layers, device, compute };
   return { ...facts, hiddenStates, tokenConfidence, hiddenStatesOf, close, [Symbol.asyncDispose]: close };
+}
+
+/** What has a fraction, or is too large, would become another number without a word. */
+function int32s(where: string, values: ArrayLike<number>): Int32Array {
+  const numbers = Int32Array.from(values);
+  const wrong = numbers.findIndex((number, i) => number !== values[i]);
+  if (wrong === -1) return numbers;
+  const what = `number ${wrong} is ${values[wrong]}, which is no whole number of 32 bits`;
+  throw new ScorerError({ code: where === 'inputIds' ? 'BAD_TOKENS' : 'BAD_POSITIONS', kind: 'usage', what, where });
 }
 
 function checkPositions(positions: Int32Array, length: number): void {

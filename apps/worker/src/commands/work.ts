@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { deviceWishSchema } from '@scorer/core/onnx';
+import { layerGroupsOption, layerGroupsSchema } from '@scorer/hidden-states';
 import { z } from 'zod';
 import { runFile } from '../queue/registry.js';
 import { reportRun } from '../queue/report.js';
@@ -21,6 +22,7 @@ const optionsSchema = z.object({
   device: deviceWishSchema.optional(),
   gpu: z.string().optional(),
   threads: z.number().int().positive().optional(),
+  layerGroups: layerGroupsSchema,
   allowMixed: z
     .string()
     .optional()
@@ -47,6 +49,7 @@ export const workCommand: Command = {
     device: { type: 'string', describe: 'auto, cpu, cuda, or cuda:1 for the second card; default: as submitted' },
     gpu: { type: 'string', describe: 'Number of the GPU to use, as nvidia-smi lists them' },
     threads: { type: 'number', describe: 'CPU threads; default: the physical cores' },
+    'layer-groups': layerGroupsOption,
     'allow-mixed': {
       type: 'string',
       describe: `In what this worker may differ from the run's first: ${MIXABLE.join(',')}; bare: in all of them`,
@@ -75,6 +78,7 @@ export const workCommand: Command = {
         model: options.modelName,
         device: options.device,
         threads: options.threads,
+        layerGroups: options.layerGroups,
         allowMixed: options.allowMixed,
         leaseSeconds: options.lease,
         drainSeconds: options.drain,

@@ -62,6 +62,7 @@ function differenceOf(
     ['layers', layers.join(), manifest.layers.join()],
     ['storage', storage, manifest.storage],
     ['confidence_top_k', confidenceTopK, manifest.confidence_top_k],
+    ['confidence_from', metadata.confidence_from, manifest.confidence_top_k && 'model'],
     ['dtype', metadata.dtype, manifest.dtype ?? metadata.dtype],
   ];
   const wrong = properties.find(([, found, wanted]) => found !== wanted);

@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { fileExists, writeFileAtomic } from '@scorer/core/files';
+import { fileExists, makeFolder, writeFileAtomic } from '@scorer/core/files';
 import type { Storage } from '@scorer/core/schema';
 import { type ComputeType, loadModel, modelFingerprint, parseLayers } from '@scorer/hidden-states';
 import type { Redis } from 'ioredis';
@@ -65,7 +64,7 @@ export async function submit(redis: Redis, options: SubmitOptions): Promise<Subm
   const manifest = await makeManifest(options);
   const { id, text } = encodeManifest(manifest);
   const path = runFileOf(resolve(options.outputPath));
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   if (!(await fileExists(path))) await writeFileAtomic(path, text);
   const run = await readRun(path);
   if (run.id !== id) throw outputDiffers('the run that was submitted here had other input, model or settings', path);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { constants, copyFile, link, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { constants, copyFile, link, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fileExists, onFile, syncFolder } from '@scorer/core/files';
+import { fileExists, makeFolder, onFile, syncFolder } from '@scorer/core/files';
 import { type ManifestShard, type Run, shardPath } from '../run/manifest.js';
 
 /**
@@ -42,7 +42,7 @@ export async function openAttempt(run: Run, shard: ManifestShard, worker: string
   const sealed = join(folder, name);
   const failures = `${name}.failures.json`;
 
-  await onFile(folder, () => mkdir(folder, { recursive: true }));
+  await makeFolder(folder);
   await takeOver(attempts, worker, `.${name}.partial`);
 
   return {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeManifest, type Manifest, type Run, shardPath } from '../run/manifest.js';
 import { planRun } from '../run/plan.js';
 import { openAttempt } from './attempt.js';
+import { keepDecoder } from './kept-decoder.js';
 import { type MakeShardOptions, makeShard } from './make-shard.js';
 
 const MODEL = fileURLToPath(new URL('../../../demo/data/model', import.meta.url));
@@ -150,6 +151,34 @@ test('a shard has confidence where the run wants it, and is another one without'
   await shard.close();
   run.manifest.confidence_top_k = undefined;
   await expect(make()).rejects.toMatchObject({ code: 'OUTPUT_DIFFERS' });
+});
+
+test('shards that are made with one kept decoder have the same bytes, whatever groups of layers each is made in', async () => {
+  const inputPath = join(folder, 'steps.jsonl');
+  run.manifest.shards = await planRun({ inputPath, start: 1, limit: { traces: 2 } });
+  const decoder = keepDecoder();
+  const told: string[] = [];
+  const settings: Partial<MakeShardOptions> = {
+    // All that traces have between two groups goes to the file, which lies in the folder of an attempt.
+    openDecoder: (model, { grouping, ...options }) =>
+      decoder.open(model, { ...options, grouping: grouping && { ...grouping, memory: 0 } }),
+    onInfo: (message) => void told.push(...(/\d(?= groups)/.exec(message) ?? [])),
+  };
+  const shardsIn = async (...layerGroups: number[]): Promise<Buffer[]> => {
+    const bytes: Buffer[] = [];
+    for (const [i, shard] of run.manifest.shards.entries()) {
+      expect(await make({ shard, ...settings, layerGroups: layerGroups[i] })).toMatchObject({ status: 'written' });
+      bytes.push(await readFile(shardPath(run, shard)));
+      await rm(shardPath(run, shard));
+    }
+    return bytes;
+  };
+  const grouped = [await shardsIn(2, 2), await shardsIn(1, 3), await shardsIn(5, 1)];
+  const whole = await shardsIn(1, 1);
+  for (const shards of grouped) expect(shards).toEqual(whole);
+  await decoder.close();
+  expect(told.map(Number)).toEqual([2, 2, 3, 5]);
+  expect(await readdir(join(folder, 'hs'))).toEqual([]);
 });
 
 describe('a worker that was frozen and wakes', () => {

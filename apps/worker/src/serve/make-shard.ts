@@ -1,7 +1,7 @@
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import type { Device } from '@scorer/core/onnx';
-import { type ExtractOptions, extract } from '@scorer/hidden-states';
+import { type ExtractOptions, extract, type LayerGroupCount } from '@scorer/hidden-states';
 import type { ShardResult } from '../queue/run-queue.js';
 import { type ManifestShard, type Run, shardPath } from '../run/manifest.js';
 import { inspectShard, outputDiffers } from '../run/shard-file.js';
@@ -19,6 +19,8 @@ export interface MakeShardOptions {
   model: string;
   device: Device;
   threads: number | undefined;
+  /** As of `extract`. */
+  layerGroups?: LayerGroupCount | undefined;
   openDecoder: NonNullable<ExtractOptions['openDecoder']>;
   /** Bytes for the pass, the model included; where it is left out, those that the card has. */
   availableMemory?: number | undefined;
@@ -26,6 +28,7 @@ export interface MakeShardOptions {
   maxShardFailures: number;
   signal: AbortSignal;
   onProgress: OnProgress;
+  onInfo?: ((message: string) => void) | undefined;
   onWarning: (message: string) => void;
 }
 
@@ -58,11 +61,13 @@ export async function makeShard(options: MakeShardOptions): Promise<ShardResult>
       ignoreConfigKeys: manifest.ignore_config_keys,
       device: options.device,
       threads: options.threads,
+      layerGroups: options.layerGroups,
       openDecoder: options.openDecoder,
       availableMemory: options.availableMemory,
       maxFailures: { count: Math.max(1, Math.ceil(maxShardFailures * shard.records)) },
       signal,
       onProgress: options.onProgress,
+      onInfo: options.onInfo,
       onWarning: options.onWarning,
     });
     signal.throwIfAborted();

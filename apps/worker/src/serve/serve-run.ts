@@ -105,6 +105,7 @@ export async function serveRun(redis: Redis, run: Run, options: WorkOptions): Pr
         model,
         device,
         threads: options.threads,
+        layerGroups: options.layerGroups,
         openDecoder: decoder.open,
         availableMemory,
         maxShardFailures: options.maxShardFailures ?? DEFAULT_SHARD_FAILURES,
@@ -113,6 +114,8 @@ export async function serveRun(redis: Redis, run: Run, options: WorkOptions): Pr
           done = traces;
           options.onProgress?.({ stage: `run ${run.id}`, done: madeTraces + done, unit: 'traces' });
         }),
+        // What memory the first shard takes, and in how many groups, the others do too, or nearly so.
+        onInfo: state.shards === 0 ? options.onInfo : undefined,
         onWarning: (message) => options.onWarning?.(message),
       });
       if (result.status === 'written') done = shard.records;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import type { DeviceWish } from '@scorer/core/onnx';
+import type { LayerGroupCount } from '@scorer/hidden-states';
 import type { Redis } from 'ioredis';
 import { findRun, listRuns, runFile } from '../queue/registry.js';
 import { openJobCount, openQueue } from '../queue/run-queue.js';
@@ -23,6 +24,8 @@ export interface WorkOptions {
   /** By default what was submitted. */
   device?: DeviceWish | undefined;
   threads?: number | undefined;
+  /** Groups of layers, one of which is in memory at a time, as `extract` takes them; 1 by default. */
+  layerGroups?: LayerGroupCount | undefined;
   /** In what this worker may differ from the run's first one. */
   allowMixed?: readonly Mixable[];
   /** A worker that does not renew its lease for so long has lost its shard to another. */

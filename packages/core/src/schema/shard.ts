@@ -42,6 +42,8 @@ export const shardMetadataSchema = z.object({
   data_sha256: sha256,
   /** Present where tokens have a confidence: over how many of the most probable ones. */
   confidence_top_k: count.refine((k) => k > 0, 'not positive').optional(),
+  /** Beside it, where the maker says: computed by the model, or from the field `logprobs` of the step records. */
+  confidence_from: z.enum(['model', 'field']).optional(),
 });
 
 export type ShardMetadata = z.output<typeof shardMetadataSchema>;
@@ -49,5 +51,5 @@ export type ShardMetadata = z.output<typeof shardMetadataSchema>;
 /** What the maker of a shard says of it; the rest of the metadata follows from the shard itself. */
 export type ShardOrigin = Pick<
   ShardMetadata,
-  'model' | 'model_fingerprint' | 'input_fingerprint' | 'dtype' | 'device' | 'runtime'
+  'model' | 'model_fingerprint' | 'input_fingerprint' | 'dtype' | 'device' | 'runtime' | 'confidence_from'
 >;

@@ -23,8 +23,7 @@ export function describeStat(stat: ShardStat | SafetensorsStat | FolderStat): st
 }
 
 function contentRows(contents: ShardContents): string[][] {
-  const { model, model_fingerprint, layers, hidden_size, storage, traces, labels, questions, steps, confidence_top_k } =
-    contents;
+  const { model, model_fingerprint, layers, hidden_size, storage, traces, labels, questions, steps } = contents;
   return [
     ['model', `${model} (${model_fingerprint.slice(0, 12)})`],
     ['layers', `${layers.join(', ')}, hidden size ${hidden_size}, ${storage}`],
@@ -35,10 +34,15 @@ function contentRows(contents: ShardContents): string[][] {
     ['steps', `${count(steps)} (${count(contents.reasoning_steps)} in the reasoning)`],
     ...stepLabelRows(contents),
     ['tokens', count(contents.tokens)],
-    ...(confidence_top_k === undefined
-      ? []
-      : [['confidence', `of each token, over the ${confidence_top_k} most probable`]]),
+    ...confidenceRows(contents),
   ];
+}
+
+const CONFIDENCE_FROM = { model: ', computed by the model', field: ", from the records' logprobs" };
+
+function confidenceRows({ confidence_top_k: k, confidence_from: from }: ShardContents): string[][] {
+  if (k === undefined) return [];
+  return [['confidence', `of each token, over the ${k} most probable${from ? CONFIDENCE_FROM[from] : ''}`]];
 }
 
 function stepLabelRows({ step_labels: labels }: ShardContents): string[][] {

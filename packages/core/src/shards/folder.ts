@@ -109,6 +109,7 @@ export function checkAgreement(first: Shard, other: Shard): void {
     ['hidden_size', ({ hiddenSize }) => hiddenSize],
     ['storage', ({ storage }) => storage],
     ['confidence_top_k', ({ confidenceTopK }) => confidenceTopK ?? 'absent'],
+    ['confidence_from', ({ metadata }) => metadata.confidence_from ?? 'absent'],
   ];
   for (const [name, of] of properties) {
     if (of(first) === of(other)) continue;

@@ -86,7 +86,7 @@ export function shardMetadata(
   origin: ShardOrigin,
   dataSha256: string,
 ): Record<string, string> {
-  const { model, model_fingerprint, input_fingerprint, dtype, device, runtime } = origin;
+  const { model, model_fingerprint, input_fingerprint, dtype, device, runtime, confidence_from } = origin;
   return {
     format: SHARD_FORMAT,
     version: SHARD_VERSION,
@@ -99,6 +99,9 @@ export function shardMetadata(
     device,
     runtime,
     data_sha256: dataSha256,
-    ...(confidenceTopK !== undefined && { confidence_top_k: String(confidenceTopK) }),
+    ...(confidenceTopK !== undefined && {
+      confidence_top_k: String(confidenceTopK),
+      ...(confidence_from && { confidence_from }),
+    }),
   };
 }

@@ -206,6 +206,55 @@ describe('a shard with step labels and confidence', () => {
   });
 });
 
+describe('where the confidence of a shard is from', () => {
+  const from = (confidence_from: 'model' | 'field', more: Partial<ShardWriterOptions> = {}): ShardWriterOptions => ({
+    ...WITH_CONFIDENCE,
+    ...more,
+    metadata: { ...EXAMPLE.metadata, confidence_from },
+  });
+
+  test('stands in its metadata, those of its parts and its stat', async () => {
+    await write(TRACES, from('field'));
+    const parts = await splitShard(path, join(folder, 'part'), 2);
+    const merged = join(folder, 'merged.safetensors');
+    await mergeShards(
+      parts.map((part) => part.path),
+      merged,
+    );
+    for (const file of [path, parts[0]!.path, merged]) {
+      const stat = await statShards(file);
+      expect(stat).toMatchObject({ confidence_from: 'field', metadata: { confidence_from: 'field' } });
+      expect(describeStat(stat)).toMatch(/confidence .* the 20 most probable, from the records' logprobs\n/);
+    }
+    await write(TRACES, from('model'));
+    expect(describeStat(await statShards(path))).toMatch(/most probable, computed by the model\n/);
+  });
+
+  test('is not told where the maker does not say, or where there is none', async () => {
+    await write(TRACES);
+    expect(await statShards(path)).not.toHaveProperty('confidence_from');
+    expect(
+      await write(
+        [0, 1, 2, 3].map((i) => exampleTrace(i)),
+        from('model', { confidenceTopK: undefined }),
+      ),
+    ).toEqual(await readFile(EXAMPLE_SHARD));
+  });
+
+  test('keeps an unfinished shard of the other kind from being gone on with, and shards from being merged', async () => {
+    await (await openShardWriter(path, from('model'))).close();
+    await expect(openShardWriter(path, from('field'))).rejects.toMatchObject({ code: 'PARTIAL_MISMATCH' });
+
+    const other = join(folder, 'y.safetensors');
+    await write(TRACES.slice(0, 2), from('model'));
+    await write(TRACES.slice(2), from('field'), other);
+    await expect(mergeShards([path, other], join(folder, 'z.safetensors'))).rejects.toMatchObject({
+      code: 'SHARDS_DISAGREE',
+      message: expect.stringContaining('confidence_from is field'),
+    });
+  });
+});
+
 test('a folder of shards with and without step labels gives -1 for the rows of the latter', async () => {
   const labelled = { ...exampleTrace(1), stepLabels: Float32Array.of(0.5, 0) };
   const plain = EXAMPLE;
@@ -286,6 +335,7 @@ describe('a damaged shard is refused', () => {
     ['confidence that the metadata do not name', 'SHARD_TENSOR_UNEXPECTED', confidence],
     ['confidence that is only named', 'SHARD_TENSOR_MISSING', {}, topK],
     ['no offsets of it', 'SHARD_TENSOR_MISSING', { ...confidence, confidence_offsets: undefined }, topK],
+    ['a source of it that is not known', 'SHARD_METADATA_INVALID', confidence, { ...topK, confidence_from: 'x' }],
     ['a number of tokens that is 0', 'SHARD_METADATA_INVALID', confidence, { confidence_top_k: '0' }],
     ['offsets that fall', 'SHARD_OFFSETS_INVALID', { ...confidence, confidence_offsets: offsets(0, 2, 1, 3, 3) }, topK],
     [

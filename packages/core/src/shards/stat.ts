@@ -24,6 +24,8 @@ export interface ShardContents {
   step_labels?: { right: number; wrong: number; none: number };
   /** Where tokens have a confidence: over how many of the most probable ones. */
   confidence_top_k?: number;
+  /** Whether these were computed by the model or are of the records' field `logprobs`, where the shards say. */
+  confidence_from?: 'model' | 'field';
   tokens: number;
 }
 
@@ -106,6 +108,7 @@ async function shardContents(shards: readonly Shard[]): Promise<ShardContents> {
     reasoning_steps: reasoning,
     ...(shards.some(({ hasStepLabels }) => hasStepLabels) && { step_labels: await countStepLabels(shards) }),
     ...(confidenceTopK !== undefined && { confidence_top_k: confidenceTopK }),
+    ...(metadata.confidence_from && { confidence_from: metadata.confidence_from }),
     tokens,
   };
 }

@@ -6,10 +6,10 @@ import { f32ToBf16, toFloat32 } from '@scorer/core/safetensors';
 import type { Storage } from '@scorer/core/schema';
 import { openShard, openShardWriter, type TraceStates } from '@scorer/core/shards';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Decoder, openDecoder } from '../decoder/decoder.js';
 import { normalised, readFinalNorm } from '../import/final-norm.js';
 import { stored } from '../import/store.js';
 import { loadModel } from '../model/load-model.js';
-import { type Decoder, openDecoder } from '../run/decoder.js';
 import { extract } from '../run/extract.js';
 import { audit } from './audit.js';
 import { distance } from './distance.js';
@@ -234,6 +234,16 @@ test('an audit refuses states that cannot be of the model', async () => {
   await writer.append({ ...traces[0]!, hiddenStates: new Map([[7, new Uint8Array(14 * 8 * 2)]]) });
   await writer.seal();
   await expect(audit({ model: MODEL, inputDir })).rejects.toMatchObject({ code: 'AUDIT_HIDDEN_SIZE', kind: 'input' });
+});
+
+test.each([-1, 1024])('an audit refuses states of a trace with the token %i, which the model has not', async (id) => {
+  const inputDir = join(folder, `alien${id}`);
+  await mkdir(inputDir);
+  const shape = { layers: LAYERS, hiddenSize: D, storage: 'F32', metadata: origin } as const;
+  const writer = await openShardWriter(join(inputDir, 'a.safetensors'), shape);
+  await writer.append({ ...traces[0]!, inputIds: traces[0]!.inputIds.with(7, id) });
+  await writer.seal();
+  await expect(audit({ model: MODEL, inputDir, device: 'cpu' })).rejects.toMatchObject({ code: 'AUDIT_TOKENS' });
 });
 
 test('the distance of rows sees small dimensions beside huge ones, and single wrong ones', () => {

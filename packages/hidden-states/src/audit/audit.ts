@@ -66,7 +66,7 @@ const OUTLIER = 3;
  * Computes some rows of a folder of shards again and says whether its states belong to this model, layer and position.
  * What they are instead is named: shifted by tokens, of another layer or step, before the final norm instead of after it,
  * of another trace, in another precision.
- * @throws ScorerError `AUDIT_HIDDEN_SIZE`, `AUDIT_LAYERS`, and the codes of the parts: model, shards, ONNX Runtime
+ * @throws ScorerError `AUDIT_HIDDEN_SIZE`, `AUDIT_LAYERS`, `AUDIT_TOKENS`, and the codes of the parts: model, shards, ONNX Runtime
  */
 export async function audit(options: AuditOptions): Promise<AuditSummary> {
   const { signal, onProgress, ignoreConfigKeys: ignoreKeys, revision } = options;

@@ -1,11 +1,12 @@
+import { ScorerError } from '@scorer/core/errors';
 import type { Device } from '@scorer/core/onnx';
 import { toFloat32 } from '@scorer/core/safetensors';
 import type { Storage } from '@scorer/core/schema';
 import type { Shard } from '@scorer/core/shards';
+import { type Decoder, openDecoder } from '../decoder/decoder.js';
 import type { ComputeType } from '../graph/graph-weights.js';
 import type { FinalNorm } from '../import/final-norm.js';
 import type { DecoderModel } from '../model/load-model.js';
-import { type Decoder, openDecoder } from '../run/decoder.js';
 import { distance } from './distance.js';
 import { type Explanation, explain, type Finding, NEAR_TOKENS, type TraceMap } from './hypotheses.js';
 import { reinterpreted, roundedTo } from './precision.js';
@@ -40,6 +41,7 @@ export interface OffRow {
 /** The model, ready to compute rows again. */
 export interface Decoders {
   readonly lastLayer: number;
+  readonly vocabularySize: number;
   readonly norm: FinalNorm;
   /** Of the layers that the shards keep. */
   kept(): Promise<Decoder>;
@@ -64,6 +66,7 @@ export function lazyDecoders(
   };
   return {
     lastLayer,
+    vocabularySize: model.spec.vocabularySize,
     norm,
     kept: () => open(layers),
     every: () => open(all),
@@ -71,6 +74,18 @@ export function lazyDecoders(
       for (const decoder of opened.values()) await (await decoder).close();
     },
   };
+}
+
+/** Of a negative one, kernels would take the token at that place from the end. */
+function requireTokens(inputIds: Int32Array, { vocabularySize }: Decoders, where: string): void {
+  const unknown = inputIds.find((id) => id < 0 || id >= vocabularySize);
+  if (unknown === undefined) return;
+  throw new ScorerError({
+    code: 'AUDIT_TOKENS',
+    what: `a token ${unknown}, of ${vocabularySize} that the model has`,
+    where,
+    hint: 'these states are not of this model',
+  });
 }
 
 /** Below this a row is what it should be, whatever else it may resemble. */
@@ -82,6 +97,7 @@ const NEAR_STEPS = 4;
 /**
  * Computes the sampled rows of a trace again, and for those that are off everything of the trace that they may be instead.
  * @param noise how far off arithmetic alone may be
+ * @throws ScorerError `AUDIT_TOKENS` where the model has no such tokens, and those of computing
  */
 export async function compareTrace(
   shard: Shard,
@@ -91,6 +107,7 @@ export async function compareTrace(
 ): Promise<ComparedRow[]> {
   const { hiddenSize: D, storage, layers, stepOffsets, metadata } = shard;
   const inputIds = await shard.inputIds(trace);
+  requireTokens(inputIds, decoders, shard.path);
   const steps = (await shard.stepPositions()).subarray(stepOffsets[trace], stepOffsets[trace + 1]);
   const positions = Int32Array.from(rows, (row) => steps[row - stepOffsets[trace]!]!);
   const computed = await (await decoders.kept()).hiddenStates({ inputIds, positions });

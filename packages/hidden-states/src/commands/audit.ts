@@ -2,7 +2,7 @@ import { type Command, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
 import { type AuditSummary, audit } from '../audit/audit.js';
-import { parseFailureLimit } from '../run/failures.js';
+import { parseFailureLimit } from '../run/shard/failures.js';
 import { computeOptions, computeOptionsSchema, modelOptions, modelOptionsSchema } from './model-options.js';
 
 const optionsSchema = z.object({
@@ -18,7 +18,7 @@ export const auditCommand: Command = {
   describe: 'Compute some rows of shards again: do they belong to this model, layer and position?',
   options: {
     ...modelOptions,
-    'model-name': { ...modelOptions['model-name'], alias: 'model', describe: 'Model folder, or hub id (owner/name)' },
+    'model-name': { ...modelOptions['model-name'], describe: 'Model folder, or hub id (owner/name)' },
     'input-dir': { type: 'string', demandOption: true, describe: 'Folder of shards (*.safetensors)' },
     sample: { type: 'string', default: '1%', describe: 'Traces of each shard, a count or a percentage (8 at least)' },
     seed: { type: 'number', default: 0, describe: 'Of the choice of traces' },
@@ -46,7 +46,8 @@ function describe(summary: AuditSummary): string {
   const lines = [
     `${rows} rows of ${traces} of ${all_traces} traces computed again with ${model}`,
     ...Object.entries(distance).map(
-      ([layer, d]) => `  layer ${layer}: median distance ${d.toExponential(1)}, up to ${allowed_distance} is allowed`,
+      ([layer, d]) =>
+        `  layer ${layer}: median distance ${d.toExponential(1)}, up to ${allowed_distance.toExponential(1)} is allowed`,
     ),
     ...faults.map(({ kind, detail, rows: count, traces: touched, example }) => {
       const { shard, trace_index, layer, position } = example;

@@ -2,16 +2,19 @@ import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
 import { exportAnyModel, loadAnyModel } from '../model/any-model.js';
 import { computeTypeFor } from '../model/compute-type.js';
-import { parseLayers } from '../run/layers.js';
+import { parseLayers } from '../run/plan/layers.js';
 import { dtypeOption, dtypeSchema, modelOptions, modelOptionsSchema } from './model-options.js';
 import { layersOption } from './shard-options.js';
+
+/** ONNX has bfloat16 too, which few programs can read. */
+const OUTPUT_TYPES: Readonly<Record<string, 'F16' | 'F32'>> = { f16: 'F16', f32: 'F32', fp16: 'F16', fp32: 'F32' };
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
   outputFile: z.string().min(1),
   layers: z.string(),
   dtype: dtypeSchema,
-  storage: z.enum(['f16', 'f32']).transform((name) => name.toUpperCase() as 'F16' | 'F32'),
+  storage: z.string().transform((name) => OUTPUT_TYPES[name]!),
   selfContained: z.boolean(),
 });
 
@@ -23,7 +26,7 @@ export const exportCommand: Command = {
     'output-file': { type: 'string', demandOption: true, describe: 'The .onnx file, in the folder of the weights' },
     layers: layersOption,
     dtype: { ...dtypeOption, describe: 'Arithmetic: fp32 (auto) for the CPU, bf16 or fp16 for CUDA' },
-    storage: { choices: ['f16', 'f32'], default: 'f32', describe: 'Type of the outputs' },
+    storage: { choices: Object.keys(OUTPUT_TYPES), default: 'f32', describe: 'Type of the outputs' },
     'self-contained': { type: 'boolean', default: false, describe: 'Copy the weights beside the .onnx file' },
   },
   examples: [

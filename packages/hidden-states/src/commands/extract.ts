@@ -1,13 +1,16 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
-import { type ExtractSummary, extract } from '../run/extract.js';
+import { extract } from '../run/extract.js';
+import type { ExtractSummary } from '../run/summary.js';
 import {
   computeOptions,
   computeOptionsSchema,
   confidenceTopKOption,
   dtypeOption,
   dtypeSchema,
+  layerGroupsOption,
+  layerGroupsSchema,
   modelOptions,
   modelOptionsSchema,
   modelSettings,
@@ -18,12 +21,6 @@ const confidenceSchema = z
   .enum(['', 'model', 'field'])
   .transform((from) => from || 'model')
   .optional();
-
-/** A number of groups is a whole one, from 1. */
-const layerGroupsSchema = z
-  .string()
-  .regex(/^(auto|[1-9]\d*)$/, 'neither auto nor a number of groups')
-  .transform((text) => (text === 'auto' ? text : Number(text)));
 
 const optionsSchema = z.object({
   ...modelOptionsSchema,
@@ -53,11 +50,7 @@ export const extractCommand: Command = {
     ...computeOptions,
     dtype: dtypeOption,
     shard: { type: 'string', describe: 'i/n: of the files, make number i, i+n, … (i from 0)' },
-    'layer-groups': {
-      type: 'string',
-      default: 'auto',
-      describe: 'auto or n: layers in n groups, one in memory at a time; auto: as few as fit',
-    },
+    'layer-groups': layerGroupsOption,
   },
   examples: [
     [

@@ -30,7 +30,7 @@ export const importCommand: Command = {
   describe: "Make shards of hidden states that another program computed: the original's .pt files, or vLLM's",
   options: {
     ...modelOptions,
-    'model-name': { ...modelOptions['model-name'], alias: 'model', describe: 'Model folder, or hub id (owner/name)' },
+    'model-name': { ...modelOptions['model-name'], describe: 'Model folder, or hub id (owner/name)' },
     from: { choices: ['step', 'vllm'], demandOption: true, describe: "Whose files: the original's, or vLLM's" },
     source: { type: 'string', demandOption: true, describe: 'Folder of the files (step: or one .pt)' },
     'tokenizer-path': { type: 'string', describe: "Tokenizer of the step records; default: the model's" },

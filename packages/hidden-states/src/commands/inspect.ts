@@ -2,12 +2,12 @@ import { type Command, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import type { OnnxTensor } from '@scorer/core/onnx';
 import { z } from 'zod';
+import { estimateMemory, gibibytes, type MemoryEstimate } from '../memory/estimate.js';
 import { loadAnyModel } from '../model/any-model.js';
 import type { DecoderModel } from '../model/load-model.js';
 import { meaningOf } from '../onnx/input-feeds.js';
 import type { OnnxDecoderModel } from '../onnx/load-onnx-model.js';
 import { estimateOnnxMemory } from '../onnx/onnx-memory.js';
-import { estimateMemory, gibibytes, type MemoryEstimate } from '../run/memory.js';
 import { modelOptions, modelOptionsSchema } from './model-options.js';
 
 const optionsSchema = z.object(modelOptionsSchema);

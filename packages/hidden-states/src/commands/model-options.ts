@@ -5,7 +5,12 @@ import type { ComputeType } from '../graph/graph-weights.js';
 
 /** The options of every command that reads a model. */
 export const modelOptions = {
-  'model-name': { type: 'string', demandOption: true, describe: 'Model folder, hub id (owner/name), or .onnx file' },
+  'model-name': {
+    type: 'string',
+    alias: 'model',
+    demandOption: true,
+    describe: 'Model folder, hub id (owner/name), or .onnx file',
+  },
   revision: { type: 'string', describe: 'Branch, tag or commit of a hub model [default: main]' },
   'ignore-config-keys': { type: 'string', describe: 'Unknown keys of config.json to pass over: a,b' },
 } as const;
@@ -53,6 +58,18 @@ export const computeOptionsSchema = {
   device: deviceWishSchema,
   threads: z.number().int().positive().optional(),
 };
+
+export const layerGroupsOption = {
+  type: 'string',
+  default: 'auto',
+  describe: 'auto or n: layers in n groups, one in memory at a time; auto: as few as fit',
+} as const;
+
+/** A number of groups is a whole one, from 1. */
+export const layerGroupsSchema = z
+  .string()
+  .regex(/^(auto|[1-9]\d*)$/, 'neither auto nor a number of groups')
+  .transform((text) => (text === 'auto' ? text : Number(text)));
 
 export const confidenceTopKOption = {
   type: 'number',

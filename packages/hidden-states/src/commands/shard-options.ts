@@ -1,8 +1,8 @@
 import type { Storage } from '@scorer/core/schema';
 import { z } from 'zod';
-import type { ExtractedShard } from '../run/extract.js';
-import { parseFailureLimit } from '../run/failures.js';
-import { DEFAULT_SHARD_SIZE } from '../run/plan.js';
+import { DEFAULT_SHARD_SIZE } from '../run/plan/plan-shards.js';
+import { parseFailureLimit } from '../run/shard/failures.js';
+import type { ExtractedShard } from '../run/summary.js';
 import { confidenceTopKOption, dtypeOption, dtypeSchema, modelOptions, modelOptionsSchema } from './model-options.js';
 
 const STORAGES: Readonly<Record<string, Storage>> = { f16: 'F16', bf16: 'BF16', f32: 'F32', fp16: 'F16', fp32: 'F32' };

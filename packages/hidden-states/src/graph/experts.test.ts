@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSafetensors, type TensorWithData, writeSafetensors } from '@scorer/core/safetensors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openDecoder } from '../decoder/decoder.js';
+import { estimateMemory } from '../memory/estimate.js';
 import { loadModel } from '../model/load-model.js';
-import { openDecoder } from '../run/decoder.js';
-import { estimateMemory } from '../run/memory.js';
 
 /** Layers 1 and 3 have 6 experts, of which a token takes 3; layer 2 is dense. One tensor for each projection. */
 const SEPARATE = fixture('qwen3-moe-dense-between');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSession, type TensorData } from '@scorer/core/onnx';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openDecoder } from '../decoder/decoder.js';
 import { loadModel } from '../model/load-model.js';
-import { openDecoder } from '../run/decoder.js';
 import { type ExportOptions, exportOnnx } from './export-onnx.js';
 
 const MODEL = fileURLToPath(new URL('../run/fixtures/architectures/llama3-biases', import.meta.url));

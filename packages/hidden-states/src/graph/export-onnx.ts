@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
-import { copyFile, mkdir, realpath } from 'node:fs/promises';
+import { copyFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
-import { writeFileAtomic } from '@scorer/core/files';
+import { makeFolder, writeFileAtomic } from '@scorer/core/files';
 import type { Storage } from '@scorer/core/schema';
 import type { DecoderModel } from '../model/load-model.js';
 import { buildDecoderGraph } from './decoder-graph.js';
@@ -36,7 +36,7 @@ export async function exportOnnx(model: DecoderModel, options: ExportOptions): P
     await writeFileAtomic(outputFile, buildDecoderGraph(model, options));
     return [outputFile];
   }
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const copyNames = new Map(
     model.weights.files.map(({ name, path }) => [basename(path), `${basename(outputFile)}.${name}`]),
   );

@@ -54,7 +54,11 @@ export function sequenceInputs(
     const isLong = graph.node('Greater', [graph.input(TRACE_LENGTH, 'int32', [1]), above]);
     frequencies = graph.node('Where', [isLong, row(rotary.long.inverseFrequencies), frequencies]);
   }
-  const angles = graph.node('Mul', [column, frequencies]);
+  const angles = anglesByPart(builder, graph.node('Mul', [column, frequencies]), planned);
+  const each = (operator: 'Cos' | 'Sin'): Value => {
+    const parts = angles.map((part) => graph.node(operator, [part]));
+    return parts.length === 1 ? parts[0]! : graph.node('Concat', parts, { attributes: { axis: 0 } });
+  };
   const scaling = graph.constant('float32', [], Float32Array.of(rotary.scaling));
   const scaled = (values: Value): Value => (rotary.scaling === 1 ? values : graph.node('Mul', [values, scaling]));
   return {
@@ -65,7 +69,19 @@ export function sequenceInputs(
     kept: past && graph.input(KEPT_TOKENS, 'int64', [1]),
     queries: options.compute === 'float32' ? allQueries(builder, { length, planned, start }) : undefined,
     firstRow: zero,
-    cos: graph.cast(scaled(graph.node('Cos', [angles])), options.compute),
-    sin: graph.cast(scaled(graph.node('Sin', [angles])), options.compute),
+    cos: graph.cast(scaled(each('Cos')), options.compute),
+    sin: graph.cast(scaled(each('Sin')), options.compute),
   };
+}
+
+/**
+ * The angles [T, pairs] of the planned tokens, and of those after them where these are there for confidence alone. The
+ * kernel of the sine rounds some of the last numbers of a tensor otherwise than within it: which these are must not depend
+ * on tokens that lead to no wanted state.
+ */
+function anglesByPart({ graph, options }: Builder, angles: Value, planned: Value): Value[] {
+  if (!options.confidence || options.compute !== 'float32') return [angles];
+  const others = graph.node('Sub', [lengthOf({ graph }, angles, 0), planned]);
+  const sizes = graph.node('Concat', [planned, others], { attributes: { axis: 0 } });
+  return graph.nodes('Split', [angles, sizes], { outputs: 2, attributes: { axis: 0 } });
 }

@@ -115,6 +115,9 @@ describe("the original's .pt files (tools/oracles/exchange.py)", () => {
     const { shards } = await importStates({ ...step, inputPath, confidence: {} });
     const imported = await traces(shards[0]!.path);
     expect(imported.map(({ confidence }) => confidence)).toEqual(computed.map(({ confidence }) => confidence));
+    const shard = await openShard(shards[0]!.path);
+    await shard.close();
+    expect(shard.metadata.confidence_from).toBe('field');
     await expect(importStates({ ...step, inputPath })).rejects.toMatchObject({ code: 'OUTPUT_DIFFERS' });
   });
 

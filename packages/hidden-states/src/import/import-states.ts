@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { OnProgress } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
+import { makeFolder } from '@scorer/core/files';
 import { toFloat32 } from '@scorer/core/safetensors';
 import type { ShardOrigin, Storage } from '@scorer/core/schema';
 import { openShard, openShardWriter, removePartial, type ShardWriter } from '@scorer/core/shards';
@@ -11,7 +11,9 @@ import type { ComputeType } from '../graph/graph-weights.js';
 import { fieldConfidence } from '../logprobs/field-confidence.js';
 import { modelFingerprint } from '../model/fingerprint.js';
 import { loadModel } from '../model/load-model.js';
-import type { ExtractedShard } from '../run/extract.js';
+import { finishedShards, type ShardContents } from '../run/plan/finished-shards.js';
+import { parseLayers } from '../run/plan/layers.js';
+import { DEFAULT_SHARD_SIZE, type PlannedShard, planShards } from '../run/plan/plan-shards.js';
 import {
   createFailureBudget,
   DEFAULT_MAX_FAILURES,
@@ -19,14 +21,12 @@ import {
   type FailureLimit,
   type TraceFailure,
   writeFailures,
-} from '../run/failures.js';
-import { finishedShards, type ShardContents } from '../run/finished-shards.js';
-import { checkFinite, checkFiniteConfidence } from '../run/finite.js';
-import { labelsOf } from '../run/labels.js';
-import { parseLayers } from '../run/layers.js';
-import { DEFAULT_SHARD_SIZE, type PlannedShard, planShards } from '../run/plan.js';
-import { openRecords, type RecordLine } from '../run/records.js';
-import { tokenizeRecord } from '../run/trace-tokens.js';
+} from '../run/shard/failures.js';
+import { checkFinite, checkFiniteConfidence } from '../run/shard/finite.js';
+import { labelsOf } from '../run/shard/labels.js';
+import { openRecords, type RecordLine } from '../run/shard/records.js';
+import { tokenizeRecord } from '../run/shard/trace-tokens.js';
+import type { ExtractedShard } from '../run/summary.js';
 import { type FinalNorm, normalised, readFinalNorm } from './final-norm.js';
 import { type SourceOptions, type SourceStates, type StatesSource, withFileName } from './source.js';
 import { openStepSource } from './step-source.js';
@@ -135,6 +135,7 @@ export async function importStates(options: ImportOptions): Promise<ImportSummar
       hiddenSize,
       storage,
       confidenceTopK,
+      confidenceFrom: options.confidence && 'field',
       fingerprint,
       compute,
     };
@@ -157,7 +158,7 @@ export async function importStates(options: ImportOptions): Promise<ImportSummar
     const written = new Map<PlannedShard, ExtractedShard>();
     /** Whether an earlier run took some of the files. */
     let goesOn = finished.size > 0;
-    await mkdir(dirname(options.outputPath), { recursive: true });
+    await makeFolder(dirname(options.outputPath));
     const records = openRecords(options.inputPath, { logprobsTopK: confidenceTopK, signal });
     const origin = {
       model: model.name,
@@ -165,6 +166,7 @@ export async function importStates(options: ImportOptions): Promise<ImportSummar
       dtype: compute,
       device: 'unknown',
       runtime: `imported from ${from}`,
+      confidence_from: contents.confidenceFrom,
     };
     try {
       for (const shard of missing) {

@@ -1,6 +1,6 @@
 import { ScorerError } from '@scorer/core/errors';
 import type { Storage } from '@scorer/core/schema';
-import type { TraceTokens } from '../run/trace-tokens.js';
+import type { TraceTokens } from '../run/shard/trace-tokens.js';
 
 /** Hidden states that another program made, in files of its own. */
 export interface StatesSource {

@@ -4,7 +4,7 @@ import { ScorerError } from '@scorer/core/errors';
 import { onFile } from '@scorer/core/files';
 import { toFloat32 } from '@scorer/core/safetensors';
 import { openTorch, type TorchFile, TorchTensor, type TorchValue } from '@scorer/core/torch';
-import type { TraceTokens } from '../run/trace-tokens.js';
+import type { TraceTokens } from '../run/shard/trace-tokens.js';
 import {
   checkSizes,
   commonLength,

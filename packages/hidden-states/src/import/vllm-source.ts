@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import { onFile } from '@scorer/core/files';
 import { openSafetensors, type SafetensorsFile } from '@scorer/core/safetensors';
-import type { TraceTokens } from '../run/trace-tokens.js';
+import type { TraceTokens } from '../run/shard/trace-tokens.js';
 import {
   checkSizes,
   commonLength,
@@ -107,7 +107,10 @@ export async function openVllmSource(folder: string, options: SourceOptions): Pr
       throw sourceError('TOKENS_DIFFER', what, names[id]!, 'send vLLM the token ids of the step records');
     }
     const unreadable = [...broken].slice(0, NAMED_FILES).map(([id, { code }]) => `${names[id]} [${code}]`);
-    const what = `no file of ${names.length} holds the tokens of line ${trace + 1}`;
+    const what =
+      names.length === 0
+        ? 'no .safetensors file is there'
+        : `no file of ${names.length} holds the tokens of line ${trace + 1}`;
     const note = unreadable.length > 0 ? `; ${broken.size} can't be read: ${unreadable.join(', ')}` : '';
     throw sourceError('SOURCE_MISSING', what + note, basename(folder));
   }

@@ -1,7 +1,7 @@
 import { ScorerError } from '@scorer/core/errors';
 import type { TokenConfidence } from '@scorer/core/shards';
 import type { ScorerTokenizer } from '@scorer/core/tokenizer';
-import type { TraceTokens } from '../run/trace-tokens.js';
+import type { TraceTokens } from '../run/shard/trace-tokens.js';
 import { type EngineLogprobs, logprobAt } from './engine-logprobs.js';
 
 /** What a tokenizer or an engine prints for bytes that are no whole character. */

@@ -1,9 +1,9 @@
+import { type Decoder, type DecoderOptions, openDecoder } from '../decoder/decoder.js';
+import { openGroupedDecoder } from '../decoder/grouped-decoder.js';
 import { type ExportOptions, exportOnnx } from '../graph/export-onnx.js';
 import { exportOnnxModel } from '../onnx/export-onnx-model.js';
 import { loadOnnxModel, type OnnxDecoderModel } from '../onnx/load-onnx-model.js';
 import { confidenceUnavailable, openOnnxDecoder } from '../onnx/onnx-decoder.js';
-import { type Decoder, type DecoderOptions, openDecoder } from '../run/decoder.js';
-import { openGroupedDecoder } from '../run/grouped-decoder.js';
 import { headTensor } from './head.js';
 import { type DecoderModel, type LoadModelOptions, loadModel } from './load-model.js';
 

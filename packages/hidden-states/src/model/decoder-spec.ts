@@ -30,7 +30,7 @@ export interface DecoderSpec {
 
 /** From the final norm to logits. */
 export interface Head {
-  /** Its weights are the embeddings'. */
+  /** Its weights are the embeddings', where the files hold no others. */
   readonly tied: boolean;
   /** Settings of config.json, by name, that make other logits than the product with the weights. */
   readonly changedBy: readonly string[];

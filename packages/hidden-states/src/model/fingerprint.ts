@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { sha256File, writeFileAtomic } from '@scorer/core/files';
+import { makeFolder, sha256File, writeFileAtomic } from '@scorer/core/files';
 import { z } from 'zod';
 import type { AnyModel } from './any-model.js';
 
@@ -48,7 +48,7 @@ async function cachedHash(file: string, signal: AbortSignal | undefined): Promis
   }
   const sha256 = await sha256File(path, { ...(signal && { signal }) });
   // The cache is a convenience: a read-only home must not stop the work.
-  await mkdir(cacheFolder(), { recursive: true })
+  await makeFolder(cacheFolder())
     .then(() => writeFileAtomic(entryPath, JSON.stringify({ path, size, mtimeMs, sha256 })))
     .catch(() => {});
   return sha256;

@@ -1,12 +1,23 @@
-import { readFile } from 'node:fs/promises';
+import { ScorerError } from '@scorer/core/errors';
+import { readSmallFile } from '@scorer/core/files';
 
-/** The text of a file, or undefined where there is none. */
+/** A config.json takes some kilobytes, with the names of a million classes some megabytes. */
+const MAX_TEXT_BYTES = 2 ** 26;
+
+/**
+ * The text of a small file, or undefined where there is none.
+ * @throws ScorerError `CONFIG_INVALID` for a size that no such file has, and the codes of core's `openFile`
+ */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return String(await readSmallFile(path, MAX_TEXT_BYTES, (size) => tooLarge(size, path)));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined;
+    if (error instanceof ScorerError && ['FILE_NOT_FOUND', 'NOT_A_FOLDER'].includes(error.code)) return undefined;
     throw error;
   }
+}
+
+function tooLarge(size: number, where: string): ScorerError {
+  const what = `${size} bytes, more than the ${MAX_TEXT_BYTES} it may have`;
+  return new ScorerError({ code: 'CONFIG_INVALID', what, where, hint: 'put the file of the model there' });
 }

@@ -38,7 +38,8 @@ export function headTensor({ spec, architecture, weights, folder }: DecoderModel
     });
   }
   const { embeddings, head } = architecture.tensors;
-  const name = tied ? embeddings : head;
+  // Files that say tied and hold a head all the same are read as transformers 5 reads them.
+  const name = tied && !weights.tensors.has(head) ? embeddings : head;
   if (weights.tensors.has(name)) return name;
   throw new ScorerError({
     code: 'HEAD_MISSING',

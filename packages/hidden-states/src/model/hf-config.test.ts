@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { MAX_EXPERTS, MAX_LAYERS, MAX_POSITION, MAX_VOCABULARY, MAX_WIDTH } from './config-keys.js';
 import { readHfConfig } from './hf-config.js';
 
 const TINY: Record<string, unknown> = JSON.parse(
   readFileSync(new URL('../../../../apps/demo/data/model/config.json', import.meta.url), 'utf8'),
 );
+// Its other keys are read as those of other families too.
+delete TINY.model_type;
 
 /** config.json of released models, by their names. */
 const PUBLISHED: Record<string, unknown> = JSON.parse(
@@ -53,6 +56,10 @@ describe('config.json', () => {
     ['quantization_config', { quant_method: 'fp8' }],
     ['attn_logit_softcapping', 50],
     ['num_experts', 8],
+    // transformers goes by these two, whatever the class is called and whatever is known of the family.
+    ['model_type', 'llama'],
+    ['is_causal', false],
+    ['is_causal', null],
   ])('with a %s that is not implemented is refused rather than computed wrongly', (key, value) => {
     expect(() => read({ [key]: value })).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_CONFIG', message: expect.stringContaining(key) }),
@@ -62,6 +69,7 @@ describe('config.json', () => {
   test('may hold unknown keys that are off, or that the caller vouches for', () => {
     const plain = read({});
     expect(read({ use_mrope: false, sliding_chunks: null, exotic_layers: [], _private: 1 })).toEqual(plain);
+    expect(read({ model_type: 'qwen3', is_causal: true })).toEqual(plain);
     const text = JSON.stringify({ ...TINY, exotic_layers: [1] });
     expect(() => readHfConfig(text, 'config.json')).toThrow(/--ignore-config-keys exotic_layers/);
     expect(readHfConfig(text, 'config.json', { ignoreKeys: ['exotic_layers'] }).spec).toEqual(plain);
@@ -136,6 +144,59 @@ describe('config.json', () => {
     ['microsoft/Phi-3-medium-4k-instruct', { attentionWindows: Array(40).fill(2047) }],
   ])('of %s is accepted with every key that it has', (name, spec) => {
     expect(readHfConfig(JSON.stringify(PUBLISHED[name]), 'config.json').spec).toMatchObject(spec);
+  });
+
+  describe('with a number that no model has is refused before anything is made in proportion:', () => {
+    const qwen2 = { architectures: ['Qwen2ForCausalLM'] };
+    const llama = { architectures: ['LlamaForCausalLM'], layer_types: null, max_window_layers: null };
+    const mistral = { ...llama, architectures: ['MistralForCausalLM'], use_sliding_window: null };
+    const phi3 = { ...mistral, architectures: ['Phi3ForCausalLM'] };
+    const moe = { architectures: ['Qwen3MoeForCausalLM'], layer_types: null, num_experts: 8, num_experts_per_tok: 2 };
+    const all = { qwen3: {}, qwen2, llama, mistral, phi3, moe };
+    test.each([
+      ['num_hidden_layers', MAX_LAYERS, all],
+      ['hidden_size', MAX_WIDTH, all],
+      ['intermediate_size', MAX_WIDTH, all],
+      ['num_attention_heads', MAX_WIDTH, all],
+      ['num_key_value_heads', MAX_WIDTH, all],
+      ['head_dim', MAX_WIDTH, all],
+      ['vocab_size', MAX_VOCABULARY, all],
+      ['max_position_embeddings', MAX_POSITION, all],
+      ['sliding_window', MAX_POSITION, { qwen3: {}, qwen2, mistral, phi3, moe }],
+      ['num_experts', MAX_EXPERTS, { moe }],
+      ['moe_intermediate_size', MAX_WIDTH, { moe }],
+    ])('%s, %i at most', (key, limit, families) => {
+      for (const [name, family] of Object.entries(families)) {
+        expect(() => read(family), name).not.toThrow();
+        for (const value of [limit + 1, 1e9, 1e15, Number.MAX_SAFE_INTEGER].filter((number) => number > limit)) {
+          expect(() => read({ ...family, [key]: value }), `${name}: ${value}`).toThrow(
+            expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(key) }),
+          );
+        }
+      }
+    });
+
+    test('a length of the first training beyond all places of tokens', () => {
+      const scaling = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 2 ** 31 };
+      expect(() => read({ rope_scaling: scaling })).toThrow(/original_max_position_embeddings/);
+    });
+
+    test('more mlp_only_layers than there can be layers', () => {
+      expect(() => read({ ...moe, mlp_only_layers: Array(MAX_LAYERS + 1).fill(0) })).toThrow(/mlp_only_layers/);
+    });
+  });
+
+  test('whose heads do not share keys equally, or are of no size, is invalid', () => {
+    const invalid = expect.objectContaining({ code: 'CONFIG_INVALID' });
+    expect(() => read({ num_key_value_heads: 3 })).toThrow(/num_attention_heads \(4\).*num_key_value_heads \(3\)/);
+    const llama = { architectures: ['LlamaForCausalLM'], layer_types: null, max_window_layers: null, head_dim: null };
+    expect(() => read({ ...llama, num_attention_heads: 200, num_key_value_heads: 1 })).toThrow(invalid);
+  });
+
+  test('may say 0 for the bounds of YaRN that are unset, as transformers reads them', () => {
+    const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 32 };
+    const unset = read({ rope_scaling: { ...yarn, beta_fast: 0, beta_slow: 0 } });
+    expect(unset.rotary).toEqual(read({ rope_scaling: yarn }).rotary);
   });
 
   test('whose rotary rule lacks a key is invalid', () => {

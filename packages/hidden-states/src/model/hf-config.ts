@@ -36,12 +36,10 @@ export function readHfConfig(
     });
   }
   refuseUnknownKeys(config as Record<string, unknown>, architecture, where, ignoreKeys);
+  const sizes = architecture.spec(check(architecture.config, config, where));
+  checkHeads(sizes, where);
   return {
-    spec: {
-      architecture: name,
-      ...architecture.spec(check(architecture.config, config, where)),
-      head: headOf(config as Record<string, unknown>),
-    },
+    spec: { architecture: name, ...sizes, head: headOf(config as Record<string, unknown>) },
     architecture,
   };
 }
@@ -51,6 +49,17 @@ function parse(text: string, where: string): unknown {
     return JSON.parse(text);
   } catch (cause) {
     throw new ScorerError({ code: 'CONFIG_INVALID', what: 'config.json is not JSON', where, cause });
+  }
+}
+
+function checkHeads(
+  { headCount, keyValueHeadCount, headSize }: Pick<DecoderSpec, 'headCount' | 'keyValueHeadCount' | 'headSize'>,
+  where: string,
+): void {
+  const invalid = (what: string): ScorerError => new ScorerError({ code: 'CONFIG_INVALID', what, where });
+  if (headSize === 0) throw invalid(`hidden_size is less than num_attention_heads (${headCount})`);
+  if (headCount % keyValueHeadCount !== 0) {
+    throw invalid(`num_attention_heads (${headCount}) is no multiple of num_key_value_heads (${keyValueHeadCount})`);
   }
 }
 

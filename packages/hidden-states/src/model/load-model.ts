@@ -6,11 +6,11 @@ import { resolveModelFolder } from '@scorer/core/hub';
 import { INDEX_FILE, indexedFiles, SINGLE_FILE } from '@scorer/core/safetensors';
 import { TOKENIZER_FILES } from '@scorer/core/tokenizer';
 import type { Architecture } from './architectures/index.js';
-import type { DecoderSpec } from './decoder-spec.js';
+import type { DecoderSpec, TensorNames } from './decoder-spec.js';
 import { readTextIfPresent } from './folder.js';
 import { type HfConfigOptions, readHfConfig } from './hf-config.js';
 import { unstackExperts } from './stacked-experts.js';
-import { locateWeights, type Weights } from './weights.js';
+import { locateWeights, requireTensor, type Weights } from './weights.js';
 
 /** A decoder in a Hugging Face folder: read, checked, not yet loaded. */
 export interface DecoderModel {
@@ -33,8 +33,8 @@ export interface LoadModelOptions extends HfConfigOptions {
 /**
  * Opens a model (config.json and *.safetensors) in a folder, or by its hub id, `Qwen/Qwen3-4B`: of that what Hugging
  * Face's cache lacks is fetched into it, the weights only once config.json is known to be supported.
- * @throws ScorerError `MODEL_NOT_FOUND` and the codes of `readHfConfig`, `locateWeights` and, for a
- * hub model, `resolveModelFolder`
+ * @throws ScorerError `MODEL_NOT_FOUND`, `TENSOR_MISSING`, `TENSOR_SHAPE`, and the codes of `readHfConfig`,
+ * `locateWeights` and, for a hub model, `resolveModelFolder`
  */
 export async function loadModel(idOrFolder: string, options: LoadModelOptions = {}): Promise<DecoderModel> {
   const { required, optional } = TOKENIZER_FILES;
@@ -58,6 +58,7 @@ export async function loadModel(idOrFolder: string, options: LoadModelOptions = 
   }
   const located = withHeadNames(await locateWeights(folder), architecture);
   const weights = unstackExperts(located, spec, architecture.tensors);
+  requireLayers(weights, spec, architecture.tensors);
   return { kind: 'huggingface', folder, name: basename(resolve(idOrFolder)), spec, architecture, weights };
 }
 
@@ -66,4 +67,19 @@ function withHeadNames(weights: Weights, { tensors: { embeddings } }: Architectu
   const prefix = embeddings.slice(0, embeddings.indexOf('.') + 1);
   if (weights.tensors.has(embeddings) || !weights.tensors.has(embeddings.slice(prefix.length))) return weights;
   return { ...weights, tensors: new Map([...weights.tensors].map(([name, tensor]) => [prefix + name, tensor])) };
+}
+
+/**
+ * That the files have the tokens, layers and experts which config.json counts, before anything is made for each of them.
+ * The shapes of all tensors are checked where the graph is built.
+ */
+function requireLayers(weights: Weights, spec: DecoderSpec, names: TensorNames): void {
+  const { hiddenSize: D, layerCount, vocabularySize, experts } = spec;
+  requireTensor(weights, names.embeddings, [vocabularySize, D]);
+  for (let layer = 0; layer < layerCount; layer++) {
+    const tensors = names.layer(layer);
+    requireTensor(weights, tensors.attentionNorm, [D]);
+    if (experts?.inLayer[layer]) requireTensor(weights, `${tensors.router!}.weight`, [experts.count, D]);
+    else requireTensor(weights, `${tensors.gate}.weight`);
+  }
 }

@@ -1,5 +1,6 @@
 import { ScorerError } from '@scorer/core/errors';
 import { z } from 'zod';
+import { MAX_POSITION } from './config-keys.js';
 import type { Rotary } from './decoder-spec.js';
 
 /** Rules of `modeling_rope_utils.py`. */
@@ -31,12 +32,12 @@ export function ropeKeys({ types = ROPE_TYPES, partial = false } = {}) {
     rope_theta: positive.nullish(),
     partial_rotary_factor: partialFactor.nullish(),
     factor: positive.nullish(),
-    original_max_position_embeddings: positive.nullish(),
+    original_max_position_embeddings: positive.max(MAX_POSITION).nullish(),
     low_freq_factor: positive.nullish(),
     high_freq_factor: positive.nullish(),
     attention_factor: positive.nullish(),
-    beta_fast: positive.nullish(),
-    beta_slow: positive.nullish(),
+    beta_fast: z.number().nonnegative().nullish(),
+    beta_slow: z.number().nonnegative().nullish(),
     mscale: z.number().nullish(),
     mscale_all_dim: z.number().nullish(),
     truncate: z.boolean().nullish(),
@@ -50,7 +51,7 @@ export function ropeKeys({ types = ROPE_TYPES, partial = false } = {}) {
     rope_scaling: parameters.nullish(),
     rope_theta: positive.nullish(),
     partial_rotary_factor: partialFactor.nullish(),
-    original_max_position_embeddings: positive.nullish(),
+    original_max_position_embeddings: positive.max(MAX_POSITION).nullish(),
   };
 }
 

@@ -1,6 +1,5 @@
-import { ScorerError } from '@scorer/core/errors';
 import { type DecoderSpec, expertTensors, type TensorNames } from './decoder-spec.js';
-import type { WeightLocation, Weights } from './weights.js';
+import { requireTensor, type WeightLocation, type Weights } from './weights.js';
 
 /**
  * The weights with a name for each projection of each expert, where the file has all experts of a layer in two tensors
@@ -16,15 +15,8 @@ export function unstackExperts(
   const { count: E, intermediateSize: I } = experts;
   const tensors = new Map(weights.tensors);
   const take = (name: string, shape: readonly number[]): WeightLocation | undefined => {
-    const stacked = tensors.get(name);
-    if (stacked && stacked.shape.join() !== shape.join()) {
-      throw new ScorerError({
-        code: 'TENSOR_SHAPE',
-        what: `tensor ${name} is [${stacked.shape}], config.json asks for [${shape}]`,
-        where: weights.folder,
-        hint: 'config.json and the weight files must be of one model',
-      });
-    }
+    if (!tensors.has(name)) return undefined;
+    const stacked = requireTensor(weights, name, shape);
     tensors.delete(name);
     return stacked;
   };

@@ -14,10 +14,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSafetensors, writeSafetensors } from '@scorer/core/safetensors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openDecoder } from '../run/decoder.js';
+import { openDecoder } from '../decoder/decoder.js';
+import { MAX_EXPERTS, MAX_LAYERS, MAX_VOCABULARY, MAX_WIDTH } from './config-keys.js';
 import { loadModel } from './load-model.js';
 
-const MODEL = fileURLToPath(new URL('../run/fixtures/architectures/phi3-default', import.meta.url));
+const ARCHITECTURES = fileURLToPath(new URL('../run/fixtures/architectures', import.meta.url));
+const MODEL = join(ARCHITECTURES, 'phi3-default');
 const IDS = Int32Array.of(3, 1, 4, 1, 5, 9, 2, 6);
 
 let folder: string;
@@ -116,6 +118,9 @@ describe('the weights of a model', () => {
     ['num_hidden_layers', { num_hidden_layers: 4 }, 'TENSOR_MISSING'],
     ['num_key_value_heads', { num_key_value_heads: 4 }, 'TENSOR_SHAPE'],
     ['vocab_size', { vocab_size: 41 }, 'TENSOR_SHAPE'],
+    ['num_attention_heads', { head_dim: 8, num_attention_heads: MAX_WIDTH, num_key_value_heads: 4 }, 'TENSOR_SHAPE'],
+    ['head_dim', { head_dim: MAX_WIDTH }, 'TENSOR_SHAPE'],
+    ['intermediate_size', { intermediate_size: MAX_WIDTH }, 'TENSOR_SHAPE'],
   ])('that do not fit the %s of config.json are refused by name', async (_, lie, code) => {
     cpSync(join(MODEL, 'model.safetensors'), join(folder, 'model.safetensors'));
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config(), ...lie }));
@@ -124,6 +129,24 @@ describe('the weights of a model', () => {
         openDecoder(model, { layers: [model.spec.layerCount], storage: 'F32', compute: 'float32', device: 'cpu' }),
       ),
     ).rejects.toMatchObject({ code });
+  });
+
+  test.each([
+    ['layers', 'phi3-default', { num_hidden_layers: MAX_LAYERS }, /layers\.3\.input_layernorm\.weight is missing/],
+    ['tokens', 'phi3-default', { vocab_size: MAX_VOCABULARY }, /embed_tokens\.weight is \[40,32\].*\[16777216,32\]/],
+    ['values', 'phi3-default', { hidden_size: MAX_WIDTH }, /embed_tokens\.weight is \[40,32\].*\[40,1048576\]/],
+    [
+      'experts',
+      'qwen3-moe-dense-between',
+      { num_experts: MAX_EXPERTS },
+      /mlp\.gate\.weight is \[\d+,32\].*\[4096,32\]/,
+    ],
+  ])('must have as many %s as config.json says, which is looked at first', async (_, name, lie, message) => {
+    const model = join(ARCHITECTURES, name);
+    cpSync(join(model, 'model.safetensors'), join(folder, 'model.safetensors'));
+    const its = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'));
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...its, ...lie }));
+    await expect(loadModel(folder)).rejects.toThrow(message);
   });
 
   test('need not hold a token: an id past the vocabulary is an error of that trace alone', async () => {

@@ -49,3 +49,18 @@ export async function locateWeights(modelFolder: string): Promise<Weights> {
   }
   return { folder, files, tensors };
 }
+
+/**
+ * A tensor that config.json asks for.
+ * @param shape any where left out
+ * @throws ScorerError `TENSOR_MISSING`, `TENSOR_SHAPE`
+ */
+export function requireTensor({ tensors, folder }: Weights, name: string, shape?: readonly number[]): WeightLocation {
+  const location = tensors.get(name);
+  const hint = 'config.json and the weight files must be of one model';
+  if (!location)
+    throw new ScorerError({ code: 'TENSOR_MISSING', what: `tensor ${name} is missing`, where: folder, hint });
+  if (!shape || location.shape.join() === shape.join()) return location;
+  const what = `tensor ${name} is [${location.shape}], config.json asks for [${shape}]`;
+  throw new ScorerError({ code: 'TENSOR_SHAPE', what, where: folder, hint });
+}

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
-import { createAtomicFile, fileError, writeFileAtomic } from '@scorer/core/files';
+import { createAtomicFile, fileError, makeFolder, writeFileAtomic } from '@scorer/core/files';
 import { type ExternalBytes, type OnnxInitializer, referTo } from '@scorer/core/onnx';
 import type { ExportOptions } from '../graph/export-onnx.js';
 import { adaptGraph } from './adapted-graph.js';
@@ -39,7 +39,7 @@ export async function exportOnnxModel(
   for (const { name, initializer, place } of copies) initializers.set(name, referTo(initializer, place));
   const { bytes } = adaptGraph({ ...model, graph: { ...model.graph, initializers } }, { layers, storage });
 
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   if (copies.length > 0) await copyWeights(model.graph.folder, copies, dataFile);
   await writeFileAtomic(outputFile, bytes);
   return copies.length > 0 ? [dataFile, outputFile] : [outputFile];

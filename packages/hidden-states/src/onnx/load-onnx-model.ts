@@ -5,6 +5,7 @@ import { type OnnxModel, type OnnxTensor, readOnnxModel, takeBranch } from '@sco
 import { z } from 'zod';
 import { POSITIONS } from '../graph/decoder-graph.js';
 import type { ComputeType } from '../graph/graph-weights.js';
+import { countUpTo, MAX_LAYERS } from '../model/config-keys.js';
 import type { DecoderSpec } from '../model/decoder-spec.js';
 import { readTextIfPresent } from '../model/folder.js';
 import { findResidualStream } from './residual-stream.js';
@@ -42,7 +43,8 @@ export const CACHE_BRANCH = 'use_cache_branch';
 
 const POSITIONS_INPUT = new RegExp(`^(?:scorer\\d*\\.)?${POSITIONS}$`);
 
-const PAST_KEY = /past.*key|past_key/;
+/** `past_key_values.0.key`, of which `past_key_values.0.value` is the other half; or `past_key_0`. */
+const PAST_KEY = /^past.*[._]key$|^past_keys?[._]?\d+$/;
 
 /**
  * Opens an .onnx file with a decoder, as optimum, onnxruntime-genai, torch.onnx or this package's `export` write it.
@@ -60,7 +62,7 @@ export async function loadOnnxModel(path: string): Promise<OnnxDecoderModel> {
   const pastLayers = graph.inputs.filter(({ name }) => PAST_KEY.test(name)).length;
   const layerCount = sizes.layers ?? (pastLayers || Math.max(0, ...numbered.keys()));
   const hiddenSize = sizes.hidden ?? lastDimension(graph.outputs, [...numbered.values()][0]?.value);
-  if (layerCount === 0 || hiddenSize === undefined) {
+  if (layerCount === 0 || layerCount > MAX_LAYERS || hiddenSize === undefined) {
     throw new ScorerError({
       code: 'ONNX_LAYOUT_UNSUPPORTED',
       what: 'the number of layers or the hidden size is not known',
@@ -125,9 +127,10 @@ function configFolder(path: string): string {
 }
 
 const size = z.int().positive().optional().catch(undefined);
+const layers = countUpTo(MAX_LAYERS).optional().catch(undefined);
 
 const configSchema = z.looseObject({
-  num_hidden_layers: size,
+  num_hidden_layers: layers,
   hidden_size: size,
   num_attention_heads: size,
   num_key_value_heads: size,
@@ -138,7 +141,7 @@ const configSchema = z.looseObject({
 const genaiSchema = z.object({
   model: z.object({
     decoder: z.looseObject({
-      num_hidden_layers: size,
+      num_hidden_layers: layers,
       hidden_size: size,
       num_attention_heads: size,
       num_key_value_heads: size,

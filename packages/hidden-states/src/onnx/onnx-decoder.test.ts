@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSafetensors } from '@scorer/core/safetensors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openDecoder } from '../decoder/decoder.js';
 import { exportOnnx } from '../graph/export-onnx.js';
 import { loadModel } from '../model/load-model.js';
-import { openDecoder } from '../run/decoder.js';
 import { loadOnnxModel } from './load-onnx-model.js';
 import { openOnnxDecoder } from './onnx-decoder.js';
 
@@ -113,6 +113,14 @@ describe('a decoder of an .onnx file', () => {
       code: 'ONNX_LAYER_MISSING',
       message: expect.stringMatching(/layer 1 .*4 residual connections, which 3 layers/),
     });
+  });
+
+  test('a number of layers that no model has is passed over', async () => {
+    cpSync(join(FIXTURES, 'optimum'), folder, { recursive: true });
+    const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 1e9 }));
+    const { layerCount } = (await loadOnnxModel(join(folder, 'model.onnx'))).spec;
+    expect(layerCount).toBe(config.num_hidden_layers);
   });
 });
 

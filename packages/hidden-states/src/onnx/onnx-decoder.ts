@@ -1,7 +1,7 @@
 import { ScorerError } from '@scorer/core/errors';
 import { openSession, type TensorData } from '@scorer/core/onnx';
-import { type Decoder, type DecoderOptions, statesOfNothing } from '../run/decoder.js';
-import { storedBytes } from '../run/layer-session.js';
+import { type Decoder, type DecoderOptions, statesOfNothing } from '../decoder/decoder.js';
+import { storedBytes } from '../decoder/layer-session.js';
 import { adaptGraph } from './adapted-graph.js';
 import type { OnnxDecoderModel } from './load-onnx-model.js';
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { longestTrace, type MemoryEstimate } from '../run/memory.js';
-import { planMemory, type RunMemoryOptions } from '../run/plan-memory.js';
+import { longestTrace, type MemoryEstimate } from '../memory/estimate.js';
+import { planMemory, type RunMemoryOptions } from '../memory/plan-memory.js';
 import { loadOnnxModel, type OnnxDecoderModel } from './load-onnx-model.js';
 import { estimateOnnxMemory } from './onnx-memory.js';
 

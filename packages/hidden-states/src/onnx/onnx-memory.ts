@@ -1,5 +1,5 @@
 import { type Device, type DeviceKind, deviceKind, type OnnxInitializer, type OnnxNode } from '@scorer/core/onnx';
-import type { MemoryEstimate } from '../run/memory.js';
+import type { MemoryEstimate } from '../memory/estimate.js';
 import { adaptGraph } from './adapted-graph.js';
 import type { OnnxDecoderModel } from './load-onnx-model.js';
 import { PRODUCTS } from './residual-stream.js';

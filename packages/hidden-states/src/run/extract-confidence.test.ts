@@ -11,6 +11,8 @@ const MODEL = fileURLToPath(new URL('../../../../apps/demo/data/model', import.m
 const ONNX = fileURLToPath(new URL('../onnx/fixtures/optimum/model.onnx', import.meta.url));
 const STEPS = fileURLToPath(new URL('./fixtures/steps.jsonl', import.meta.url));
 
+const LOGPROBS = fileURLToPath(new URL('../logprobs/fixtures/forms.json', import.meta.url));
+
 const TOLERANCE = 1e-4;
 
 let folder: string;
@@ -76,10 +78,11 @@ test('identical traces, other orders and an interruption give the same confidenc
 });
 
 describe('a shard that stands is refused', () => {
-  test.each([
+  test.each<[name: string, first: ExtractOptions['confidence'], second: ExtractOptions['confidence'], what: string]>([
     ['without confidence where it is wanted', undefined, {}, 'choice of confidence (none)'],
     ['with confidence where none is wanted', {}, undefined, 'choice of confidence (top 20)'],
     ['over another number of tokens', { topK: 3 }, {}, 'choice of confidence (top 3)'],
+    ["of the model where the records' is wanted", {}, { from: 'field' }, 'source of confidence (model)'],
   ])('%s', async (_, first, second, what) => {
     await extract({ ...options, confidence: first });
     await expect(extract({ ...options, confidence: second })).rejects.toMatchObject({
@@ -87,6 +90,31 @@ describe('a shard that stands is refused', () => {
       what: expect.stringContaining(what),
     });
   });
+
+  test("of the model, unfinished, where the records' is wanted", async () => {
+    const stop = new AbortController();
+    await expect(extract({ ...options, onProgress: () => stop.abort(), signal: stop.signal })).rejects.toThrow(
+      /abort/i,
+    );
+    const other = extract({ ...options, confidence: { from: 'field' } });
+    await expect(other).rejects.toMatchObject({ code: 'PARTIAL_MISMATCH', kind: 'usage' });
+    expect((await extract(options)).stored).toBeLessThan(5);
+  });
+});
+
+test('a shard says whether the model or the records gave its confidence', async () => {
+  const { record, forms } = JSON.parse(await readFile(LOGPROBS, 'utf8'));
+  const inputPath = join(folder, 'given.jsonl');
+  await writeFile(inputPath, `${JSON.stringify({ ...record, logprobs: forms.means })}\n`);
+  const [computed, given, none] = [
+    await open(options),
+    await open({ ...options, inputPath, outputPath: join(folder, 'given'), confidence: { from: 'field', topK: 3 } }),
+    await open({ ...options, outputPath: join(folder, 'none'), confidence: undefined }),
+  ];
+  expect(computed.metadata.confidence_from).toBe('model');
+  expect(given.metadata.confidence_from).toBe('field');
+  expect(none.metadata).not.toHaveProperty('confidence_from');
+  await Promise.all([computed.close(), given.close(), none.close()]);
 });
 
 describe('where there is no head, confidence is refused before anything is computed', () => {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { estimateMemory } from '../memory/estimate.js';
 import { loadModel } from '../model/load-model.js';
 import { type ExtractOptions, extract } from './extract.js';
-import { estimateMemory } from './memory.js';
 import type { ExtractEvent } from './run-progress.js';
 
 const MODEL = fileURLToPath(new URL('../../../../apps/demo/data/model', import.meta.url));

@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { f16ToF32, openSafetensors, writeSafetensors } from '@scorer/core/safetensors';
 import { openShard } from '@scorer/core/shards';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Decoder } from '../decoder/decoder.js';
+import { estimateMemory } from '../memory/estimate.js';
 import { openAnyDecoder } from '../model/any-model.js';
 import { loadModel } from '../model/load-model.js';
-import type { Decoder } from './decoder.js';
 import { type ExtractOptions, extract } from './extract.js';
-import { estimateMemory } from './memory.js';
 
 const MODEL = fileURLToPath(new URL('../../../../apps/demo/data/model', import.meta.url));
 const STEPS = fileURLToPath(new URL('./fixtures/steps.jsonl', import.meta.url));

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Progress } from '@scorer/core/cli';
+import { openSafetensors } from '@scorer/core/safetensors';
+import { openShard } from '@scorer/core/shards';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ExtractOptions, extract } from './extract.js';
 import type { ExtractEvent } from './run-progress.js';
@@ -108,4 +110,40 @@ test('progress counts traces and, beside them, the tokens that take the time', a
   const traces = { stage: 'extracting hidden states', total: 6, unit: 'traces' };
   expect(progress.map(({ done }) => done)).toEqual([1, 2, 3, 4, 5, 6]);
   expect(progress.at(-1)).toMatchObject({ ...traces, done: 6, work: { done: sum(tokens), total: sum(tokens) } });
+});
+
+test('the last of five groups is a fifth of the work; with confidence it has the head as well', async () => {
+  const inputPath = join(folder, 'different.jsonl');
+  await writeFile(inputPath, (await readFile(STEPS, 'utf8')).split('\n').slice(0, 3).join('\n'));
+  /** What counts as done when every trace has left the fourth group. */
+  async function beforeLast(more: Partial<ExtractOptions>) {
+    let share = 0;
+    const onProgress = ({ done, work }: Progress): void => {
+      if (done === 0) share = work!.done / work!.total;
+    };
+    const { shards } = await extract({ ...options, ...more, inputPath, layerGroups: 5, onProgress });
+    return { share, path: shards[0]!.path };
+  }
+  const plain = await beforeLast({});
+  const confident = await beforeLast({ confidence: {}, overwrite: 'replace' });
+
+  const weights = await openSafetensors(join(MODEL, 'model.safetensors'));
+  const numbersIn = (part: RegExp): number => {
+    const matrices = [...weights.tensors.values()].filter(({ name, shape }) => part.test(name) && shape.length === 2);
+    return sum(matrices.map(({ shape }) => shape[0]! * shape[1]!));
+  };
+  const [layers, head] = [numbersIn(/layers/), numbersIn(/embed_tokens/)];
+  const shard = await openShard(confident.path);
+  const ends = [0, 1, 2].map((trace) => tokens.filter((count) => count > 0)[trace]!);
+  let done = 0;
+  for (const [trace, end] of ends.entries()) {
+    const inLayers = layers * shard.tokenCounts[trace]!;
+    const inHead = head * (await shard.confidence(trace))!.logprobs.length;
+    done += (end * 0.8 * inLayers) / (inLayers + inHead);
+  }
+  await Promise.all([weights.close(), shard.close()]);
+  expect(plain.share).toBeCloseTo(0.8, 2);
+  // What attention multiplies beside the weights is little in traces of 400 tokens.
+  expect(done / sum(ends)).toBeLessThan(0.78);
+  expect(Math.abs(confident.share - done / sum(ends))).toBeLessThan(0.01);
 });

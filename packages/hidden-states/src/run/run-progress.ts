@@ -1,9 +1,12 @@
 import { basename } from 'node:path';
 import type { OnProgress } from '@scorer/core/cli';
-import type { DeviceKind } from '@scorer/core/onnx';
+import { type DeviceKind, deviceKind } from '@scorer/core/onnx';
 import type { ComputeType } from '../graph/graph-weights.js';
-import type { TraceFailure } from './failures.js';
-import type { PlannedShard } from './plan.js';
+import type { MemoryFigures } from '../memory/plan-memory.js';
+import type { ExtractionPlan } from './plan/plan-extraction.js';
+import type { PlannedShard } from './plan/plan-shards.js';
+import type { TraceFailure } from './shard/failures.js';
+import type { ExtractSummary } from './summary.js';
 
 /** What happens in an extraction, for programs; on stderr with `--json` (docs/formats.md). */
 export type ExtractEvent =
@@ -27,19 +30,7 @@ interface RunPlan {
   traces: number;
   tokens: number;
   /** In bytes; null where it can't be told. */
-  memory: PlannedMemory | null;
-}
-
-export interface PlannedMemory {
-  /** For the model, for each token of the trace in hand, and for each pair of them. */
-  model: number;
-  per_token: number;
-  per_token_pair: number;
-  available: number;
-  /** Tokens of the longest trace that fits. */
-  longest_trace: number;
-  /** 1 where the whole model is in memory at once. */
-  layer_groups: number;
+  memory: MemoryFigures | null;
 }
 
 /** How far the run has come. Tokens are those up to a trace's last step end; what an earlier run stored is left out. */
@@ -53,37 +44,34 @@ interface Standing {
 }
 
 export interface RunProgress {
-  started(plan: RunPlan): void;
+  started(model: string, memory: MemoryFigures | null): void;
   /** The model is loaded: rates count from here. */
   computing(): void;
   /** A trace that an earlier run stored. */
   kept(trace: { index: number }): void;
-  /** Of a trace that is not done yet a share of the layers. */
+  /** Of a trace that is not done yet a share of its arithmetic, layers and head. */
   computed(trace: { index: number }, share: number): void;
   done(shard: PlannedShard, trace: { index: number; steps: number }): void;
   failed(shard: PlannedShard, failure: TraceFailure): void;
   sealed(shard: PlannedShard, counts: { traces: number; steps: number; failures: number }): void;
-  finished(counts: { shards: number; traces: number; steps: number; failures: number; stored: number }): void;
+  finished(summary: ExtractSummary): void;
 }
 
-/**
- * Counts what a run does, for its progress line and its events. The time goes by tokens, not by traces.
- * @param total traces and tokens of the shards to be made
- */
+/** Counts what a run does, for its progress line and its events. The time goes by tokens, not by traces. */
 export function createRunProgress(
-  total: { traces: number; tokens: number },
-  tokensOf: (line: number) => number,
+  plan: ExtractionPlan,
   {
     onProgress,
     onEvent,
   }: { onProgress?: OnProgress | undefined; onEvent?: ((event: ExtractEvent) => void) | undefined },
 ): RunProgress {
+  const { tokensOf, contents } = plan;
   let startedAt = performance.now();
   let traces = 0;
   let tokens = 0;
   /** What is computed of traces that are not done, as tokens. */
   const begun = new Map<number, number>();
-  let tokensTotal = total.tokens;
+  let tokensTotal = plan.tokens;
 
   const tokensDone = (): number => Math.round([...begun.values()].reduce((sum, part) => sum + part, tokens));
   const tokensPerSecond = (): number => tokensDone() / Math.max((performance.now() - startedAt) / 1000, 1e-3);
@@ -91,7 +79,7 @@ export function createRunProgress(
     onProgress?.({
       stage: 'extracting hidden states',
       done: traces,
-      total: total.traces,
+      total: plan.traces,
       unit: 'traces',
       work: { done: tokensDone(), total: tokensTotal, unit: 'tokens', perSecond: tokensPerSecond() },
     });
@@ -108,7 +96,21 @@ export function createRunProgress(
   };
 
   return {
-    started: (plan) => onEvent?.({ event: 'started', ...plan }),
+    started(model, memory) {
+      onEvent?.({
+        event: 'started',
+        model,
+        device: deviceKind(plan.device),
+        dtype: contents.compute,
+        layers: contents.layers,
+        hidden_size: contents.hiddenSize,
+        shards: plan.shards.length,
+        shards_kept: plan.finished.size,
+        traces: plan.traces,
+        tokens: plan.tokens,
+        memory,
+      });
+    },
     computing() {
       startedAt = performance.now();
     },
@@ -137,6 +139,8 @@ export function createRunProgress(
       show();
     },
     sealed: (shard, counts) => onEvent?.({ event: 'shard_sealed', shard: basename(shard.path), ...counts }),
-    finished: (counts) => onEvent?.({ event: 'finished', ...counts }),
+    finished({ shards, traces, steps, failures, stored }) {
+      onEvent?.({ event: 'finished', shards: shards.length, traces, steps, failures, stored });
+    },
   };
 }

@@ -5,6 +5,7 @@ import type { Architecture } from './architecture.js';
 import { headSize, llamaTensors, sameWindow, sizes } from './llama-like.js';
 
 const config = z.object({
+  model_type: z.literal('llama').optional(),
   ...commonKeys,
   ...headSizeKey,
   ...ropeKeys(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonKeys, headSizeKey } from '../config-keys.js';
+import { commonKeys, countUpTo, headSizeKey, MAX_POSITION } from '../config-keys.js';
 import { ropeKeys, rotaryOf } from '../rope.js';
 import type { Architecture } from './architecture.js';
 import { headSize, llamaTensors, sameWindow, sizes } from './llama-like.js';
@@ -11,6 +11,7 @@ const rope = ropeKeys({
 });
 
 const config = z.object({
+  model_type: z.literal('phi3').optional(),
   ...commonKeys,
   ...headSizeKey,
   ...rope,
@@ -18,7 +19,7 @@ const config = z.object({
   max_position_embeddings: commonKeys.max_position_embeddings.default(4096),
   original_max_position_embeddings: rope.original_max_position_embeddings.default(4096),
   rms_norm_eps: z.number().positive().default(1e-5),
-  sliding_window: z.int().positive().nullish(),
+  sliding_window: countUpTo(MAX_POSITION).nullish(),
   // Settings of Microsoft's own code, at the values that transformers' stands for.
   attention_bias: z.literal(false).optional(),
   mlp_bias: z.literal(false).optional(),

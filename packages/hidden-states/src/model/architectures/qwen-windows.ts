@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { countUpTo, MAX_POSITION } from '../config-keys.js';
 
 /** The keys by which Qwen2 and Qwen3 choose the layers with a sliding window, with the defaults of transformers. */
 export const windowKeys = {
   use_sliding_window: z.boolean().nullable().default(false),
-  sliding_window: z.int().positive().nullable().default(4096),
+  sliding_window: countUpTo(MAX_POSITION).nullable().default(4096),
   max_window_layers: z.int().nonnegative().default(28),
   layer_types: z.array(z.enum(['full_attention', 'sliding_attention'])).nullish(),
 };

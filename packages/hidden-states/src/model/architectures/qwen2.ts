@@ -7,6 +7,7 @@ import { qwenWindows, windowKeys, windowsAreWhole } from './qwen-windows.js';
 
 const config = z
   .object({
+    model_type: z.literal('qwen2').optional(),
     ...commonKeys,
     ...headSizeKey,
     ...ropeKeys(),

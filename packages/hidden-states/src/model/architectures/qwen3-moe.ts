@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { commonKeys, headSizeKey } from '../config-keys.js';
+import {
+  commonKeys,
+  countUpTo,
+  headSizeKey,
+  MAX_EXPERTS,
+  MAX_LAYERS,
+  MAX_POSITION,
+  MAX_WIDTH,
+} from '../config-keys.js';
 import type { Experts } from '../decoder-spec.js';
 import { ropeKeys, rotaryOf } from '../rope.js';
 import type { Architecture } from './architecture.js';
@@ -7,28 +15,26 @@ import { headSize, llamaTensors, sameWindow, sizes } from './llama-like.js';
 
 const DEFAULT_EXPERTS = 128;
 
-/** Each is some nodes in the graph and a name for each weight: a larger number in a damaged file would take all memory. */
-const MAX_EXPERTS = 4096;
-
 const numberOfExperts = z.int().nonnegative().max(MAX_EXPERTS).nullish();
 
 const keys = z.object({
+  model_type: z.literal('qwen3_moe').optional(),
   ...commonKeys,
   ...headSizeKey,
   ...ropeKeys(),
   attention_bias: z.boolean().default(false),
   use_sliding_window: z.boolean().nullable().default(false),
-  sliding_window: z.int().positive().nullable().default(4096),
+  sliding_window: countUpTo(MAX_POSITION).nullable().default(4096),
   // Qwen3's choice of sliding layers stands in these files too, and transformers passes over it: all slide or none.
   max_window_layers: z.int().nonnegative().nullish(),
   num_experts: numberOfExperts,
   // As transformers 5 calls it.
   num_local_experts: numberOfExperts,
   num_experts_per_tok: z.int().positive().default(8),
-  moe_intermediate_size: z.int().positive().default(768),
+  moe_intermediate_size: countUpTo(MAX_WIDTH).default(768),
   norm_topk_prob: z.boolean().default(false),
   decoder_sparse_step: z.int().positive().default(1),
-  mlp_only_layers: z.array(z.int().nonnegative()).nullable().default([]),
+  mlp_only_layers: z.array(z.int().nonnegative()).max(MAX_LAYERS, { abort: true }).nullable().default([]),
   // A loss of training, and what a call returns.
   router_aux_loss_coef: z.number().nullish(),
   output_router_logits: z.boolean().nullish(),

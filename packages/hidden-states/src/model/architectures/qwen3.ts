@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonKeys } from '../config-keys.js';
+import { commonKeys, countUpTo, MAX_WIDTH } from '../config-keys.js';
 import { ropeKeys, rotaryOf } from '../rope.js';
 import type { Architecture } from './architecture.js';
 import { llamaTensors, sizes } from './llama-like.js';
@@ -7,10 +7,11 @@ import { qwenWindows, windowKeys, windowsAreWhole } from './qwen-windows.js';
 
 const config = z
   .object({
+    model_type: z.literal('qwen3').optional(),
     ...commonKeys,
     ...ropeKeys(),
     ...windowKeys,
-    head_dim: z.int().positive().default(128),
+    head_dim: countUpTo(MAX_WIDTH).default(128),
     attention_bias: z.boolean().default(false),
   })
   .refine(windowsAreWhole, { path: ['layer_types'], message: 'does not fit the number of layers or the window' });

@@ -1,3 +1,4 @@
+import { ScorerError } from '@scorer/core/errors';
 import { type OnnxSession, openSession, type TensorData } from '@scorer/core/onnx';
 import { f32ToBf16 } from '@scorer/core/safetensors';
 import type { Storage } from '@scorer/core/schema';
@@ -76,6 +77,7 @@ export async function openLayerSession(
     async run({ inputIds, positions, promptLength = 0, confidence = false }, residuals = []) {
       // Attention is causal: tokens after the last wanted position cannot change any wanted row.
       const needed = confidence ? inputIds : inputIds.subarray(0, positions.at(-1)! + 1);
+      checkTokens(needed, model.spec.vocabularySize);
       const parts = await run({
         inputIds: needed,
         positions,
@@ -94,6 +96,17 @@ export async function openLayerSession(
     },
     close: () => session.close(),
   };
+}
+
+/** CUDA would look past the table of embeddings without a word; the CPU's error names a node of the graph. */
+function checkTokens(inputIds: Int32Array, vocabularySize: number): void {
+  const place = inputIds.findIndex((id) => id < 0 || id >= vocabularySize);
+  if (place === -1) return;
+  throw new ScorerError({
+    code: 'TOKEN_BEYOND_VOCABULARY',
+    what: `token ${place} has the id ${inputIds[place]}; the model has embeddings for 0 to ${vocabularySize - 1}`,
+    hint: 'use the tokenizer that belongs to this model',
+  });
 }
 
 type Tensors = Readonly<Record<string, TensorData>>;

@@ -12,7 +12,7 @@ import { type Decoder, type DecoderOptions, openDecoder, type TokenSequence } fr
  * Tiny random models, tied to their embeddings and not, in bfloat16, float16 and float32, with log-probabilities by
  * torch.log_softmax: tools/oracles/architectures.py and confidence.py. The longest traces go over several chunks.
  */
-const FIXTURES = fileURLToPath(new URL('./fixtures/architectures', import.meta.url));
+const FIXTURES = fileURLToPath(new URL('../run/fixtures/architectures', import.meta.url));
 const models = readdirSync(FIXTURES).map((name) => [name, join(FIXTURES, name)] as const);
 const VOCABULARY = 40;
 

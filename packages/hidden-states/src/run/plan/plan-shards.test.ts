@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { extract } from './extract.js';
-import { planShards, type RangeOptions } from './plan.js';
+import { extract } from '../extract.js';
+import { planShards, type RangeOptions } from './plan-shards.js';
 
-const MODEL = fileURLToPath(new URL('../../../../apps/demo/data/model', import.meta.url));
-const STEPS = fileURLToPath(new URL('./fixtures/steps.jsonl', import.meta.url));
+const MODEL = fileURLToPath(new URL('../../../../../apps/demo/data/model', import.meta.url));
+const STEPS = fileURLToPath(new URL('../fixtures/steps.jsonl', import.meta.url));
 
 let folder: string;
 beforeEach(async () => {
@@ -40,6 +40,12 @@ test('a shard ends when it is full, or where the caller begins another', async (
     [3, 4, 1],
     [4, 5, 1],
   ]);
+});
+
+test('a range without a line is refused with what it asks for', async () => {
+  const refused = (what: string) => expect.objectContaining({ code: 'EMPTY_RANGE', what });
+  await expect(rangesOf({ start: 5 })).rejects.toEqual(refused('no line from 5 on (the file has 5)'));
+  await expect(rangesOf({ start: 3, end: 2 })).rejects.toEqual(refused('no line from 3 to 2'));
 });
 
 test('a piece of a file, its first line named, gives the shard that the file gives', async () => {

@@ -1,9 +1,11 @@
 import { ScorerError } from '@scorer/core/errors';
 import type { LayerGroup } from '../graph/builder.js';
 import { buildDecoderGraph } from '../graph/decoder-graph.js';
+import type { DecoderSpec } from '../model/decoder-spec.js';
 import type { DecoderModel } from '../model/load-model.js';
 import { type Decoder, type DecoderOptions, decoderOf } from './decoder.js';
 import { type LayerOutputs, type LayerSession, openLayerSession, type SequencePass } from './layer-session.js';
+import { type PassTokens, shareOfWork } from './pass-work.js';
 import { createTensorStore, type TensorStore } from './tensor-store.js';
 
 /** How a decoder whose weights do not fit into memory is run. */
@@ -79,7 +81,7 @@ export async function openGroupedDecoder(
           try {
             requireOpen();
             member.pass.signal?.throwIfAborted();
-            await runMember(member, session, store, { group, last: groups.at(-1)! });
+            await runMember(member, session, store, { group, last: groups.at(-1)!, spec: model.spec });
           } catch (error) {
             batch.delete(member);
             member.failed(error);
@@ -128,29 +130,37 @@ async function runMember(
   { key, pass, storedLayers, done }: Member,
   session: LayerSession,
   store: TensorStore,
-  { group, last }: { group: LayerGroup; last: LayerGroup },
+  { group, last, spec }: { group: LayerGroup; last: LayerGroup; spec: DecoderSpec },
 ): Promise<void> {
   const keyOf = (layer: number): string => `${key} ${layer}`;
-  const outputs = await session.run(pass, await store.take(key));
+  const outputs = await session.run(pass, await store.take(key).catch(endRun));
   if (group !== last) {
-    await store.put(key, outputs.residuals);
+    await store.put(key, outputs.residuals).catch(endRun);
     for (const [layer, data] of outputs.states) {
-      await store.put(keyOf(layer), [{ type: 'uint8', dims: [data.length], data }]);
+      await store.put(keyOf(layer), [{ type: 'uint8', dims: [data.length], data }]).catch(endRun);
       storedLayers.push(layer);
     }
-    pass.onLayers?.(group.last / last.last);
+    pass.onLayers?.(shareOfWork(spec, tokensOf(pass), { done: group.last, last: last.last }));
     return;
   }
   const states = new Map<number, Uint8Array>();
   for (const layer of storedLayers) {
-    const [stored] = await store.take(keyOf(layer));
+    const [stored] = await store.take(keyOf(layer)).catch(endRun);
     states.set(layer, stored!.data as Uint8Array);
   }
   for (const [layer, bytes] of outputs.states) states.set(layer, bytes);
   done({ ...outputs, states });
 }
 
-/** A group that does not load is no fault of a trace, which would be noted and passed over for an error of its input. */
+function tokensOf({ inputIds, positions, promptLength = 0, confidence = false }: SequencePass): PassTokens {
+  if (!confidence) return { tokens: positions.at(-1)! + 1, predictions: 0 };
+  return { tokens: inputIds.length, predictions: inputIds.length - Math.max(1, promptLength) };
+}
+
+/**
+ * A group that does not load, and a file of residuals that can't be written, are no fault of a trace, which would be noted
+ * and passed over for an error of its input.
+ */
 function endRun(error: unknown): never {
   if (!(error instanceof ScorerError)) throw error;
   const { code, what, where, hint } = error;

@@ -12,7 +12,7 @@ import { type DecoderModel, loadModel } from '../model/load-model.js';
 import { type Decoder, type DecoderOptions, openDecoder, type TokenSequence } from './decoder.js';
 import { openGroupedDecoder } from './grouped-decoder.js';
 
-const FIXTURES = fileURLToPath(new URL('./fixtures/architectures', import.meta.url));
+const FIXTURES = fileURLToPath(new URL('../run/fixtures/architectures', import.meta.url));
 const models = readdirSync(FIXTURES).map((name) => [name, join(FIXTURES, name)] as const);
 
 /** More bytes than the residual streams of these tests have. */
@@ -79,7 +79,7 @@ describe('a batch of sequences', () => {
     const [first, failed, last] = await Promise.allSettled(
       [sequence, beyondVocabulary, sequence].map((each) => decoder.hiddenStates(each)),
     );
-    expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'ONNX_RUN_FAILED', kind: 'input' } });
+    expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'TOKEN_BEYOND_VOCABULARY', kind: 'input' } });
     expect([first, last]).toEqual([0, 1].map(() => ({ status: 'fulfilled', value: expected })));
     await decoder.close();
   });
@@ -136,6 +136,13 @@ describe('a batch of sequences', () => {
     await expect(decoder.hiddenStates(sequence)).rejects.toMatchObject({ name: 'ScorerError', kind: 'retryable' });
     await decoder.close();
   });
+
+  test('ends the run too where the file of its residual streams cannot be made', async () => {
+    const decoder = await openGroups(model, options, { memory: 0, path: join(folder, 'missing', '.residuals') });
+    const refusal = { code: 'FILE_NOT_FOUND', kind: 'retryable' };
+    await expect(decoder.hiddenStates(sequence)).rejects.toMatchObject(refusal);
+    await decoder.close();
+  });
 });
 
 test('what crosses the border of two groups holds every number of the compute type', async () => {
@@ -173,12 +180,16 @@ async function sequencesOf(path: string): Promise<TokenSequence[]> {
 function openGroups(
   model: DecoderModel,
   options: DecoderOptions,
-  { memory = ALL_IN_MEMORY, size = 1 }: { memory?: number; size?: number },
+  {
+    memory = ALL_IN_MEMORY,
+    size = 1,
+    path = join(folder, '.residuals'),
+  }: { memory?: number; size?: number; path?: string },
 ): Promise<Decoder> {
   const { layerCount } = model.spec;
   const groups = [];
   for (let first = 1; first <= layerCount; first += size) {
     groups.push({ first, last: Math.min(first + size - 1, layerCount) });
   }
-  return openGroupedDecoder(model, options, { groups, batchTokens: 1000, memory, path: join(folder, '.residuals') });
+  return openGroupedDecoder(model, options, { groups, batchTokens: 1000, memory, path });
 }

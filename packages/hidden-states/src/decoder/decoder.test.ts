@@ -7,14 +7,15 @@ import { loadModel } from '../model/load-model.js';
 import { openDecoder } from './decoder.js';
 
 /** Tiny random models with states by transformers in float32: tools/oracles/architectures.py. */
-const FIXTURES = fileURLToPath(new URL('./fixtures/architectures', import.meta.url));
+const FIXTURES = fileURLToPath(new URL('../run/fixtures/architectures', import.meta.url));
 /** A folder of more such models, made with `--random`. */
 const MORE = process.env.SCORER_ARCHITECTURES;
 
 /** Of a row's difference against the row's size. */
 const TOLERANCE = 1e-4;
 const PROMPT_TOLERANCE = 1e-5;
-const HALF_TOLERANCE = 5e-3;
+// Roundings of float16; a window that is off by one token makes 0.02 to 0.24.
+const HALF_TOLERANCE = 1e-2;
 const PROMPT_MODELS = 12;
 
 const models = [FIXTURES, ...(MORE ? [MORE] : [])].flatMap((folder) =>
@@ -88,21 +89,42 @@ test('a trace longer than one chunk of the MLP has the states of its beginning c
   await decoder.close();
 });
 
-test('the attention kernel of the half types, which rotates by itself, gives the states of float32 in float16', async () => {
-  // Heads of 16 dimensions, so that the kernel takes the rotation; without norms in it, which only CUDA's kernel has.
-  const folder = join(FIXTURES, 'mistral-sliding');
-  const [exact, half] = [await openAllLayers(folder), await openAllLayers(folder, 'float16')];
-  const sequence = {
-    inputIds: Int32Array.from({ length: 60 }, (_, i) => (i * i + 3) % 40),
-    positions: Int32Array.of(5, 30, 59),
-  };
-  const expected = await exact.decoder.hiddenStates(sequence);
-  const states = await half.decoder.hiddenStates(sequence);
-  for (const layer of exact.layers) {
-    const difference = relativeDifference(floats(states.get(layer)!), floats(expected.get(layer)!), exact.rowSize);
-    expect(difference, `layer ${layer}`).toBeLessThan(HALF_TOLERANCE);
+describe('the graph that CUDA gets has, on the CPU, the states of float32 in float16', () => {
+  // Heads of a multiple of 16 dimensions are placed by the attention kernel itself, which norms them only on CUDA.
+  const normedInKernel = ['qwen3-moe-dense-between', 'qwen3-yarn-layer-types'];
+  test.each(readdirSync(FIXTURES).filter((name) => !normedInKernel.includes(name)))('%s', async (name) => {
+    const folder = join(FIXTURES, name);
+    const [exact, half] = [await openAllLayers(folder), await openAllLayers(folder, 'float16')];
+    const sequence = {
+      inputIds: Int32Array.from({ length: 60 }, (_, i) => (i * i + 3) % 40),
+      positions: Int32Array.of(5, 30, 59),
+    };
+    const expected = await exact.decoder.hiddenStates(sequence);
+    const states = await half.decoder.hiddenStates(sequence);
+    for (const layer of exact.layers) {
+      const difference = relativeDifference(floats(states.get(layer)!), floats(expected.get(layer)!), exact.rowSize);
+      expect(difference, `layer ${layer}`).toBeLessThan(HALF_TOLERANCE);
+    }
+    await Promise.all([exact.decoder.close(), half.decoder.close()]);
+  });
+});
+
+test('a token that the model has no embedding for is refused by its place, and the next sequence is computed', async () => {
+  const { decoder } = await openAllLayers(models[0]![1]);
+  const inputIds = Int32Array.of(1, 2, 3);
+  const positions = Int32Array.of(2);
+  for (const [id, place] of [
+    [1e6, 1],
+    [-1, 2],
+  ] as const) {
+    const wrong = inputIds.with(place, id);
+    await expect(decoder.hiddenStates({ inputIds: wrong, positions })).rejects.toMatchObject({
+      code: 'TOKEN_BEYOND_VOCABULARY',
+      message: expect.stringContaining(`token ${place} has the id ${id}`),
+    });
   }
-  await Promise.all([exact.decoder.close(), half.decoder.close()]);
+  expect((await decoder.hiddenStates({ inputIds, positions })).size).toBeGreaterThan(0);
+  await decoder.close();
 });
 
 async function openAllLayers(folder: string, compute: 'float32' | 'float16' = 'float32') {

@@ -32,7 +32,7 @@ export interface Decoder {
   /**
    * The hidden states of one sequence at `positions` (ascending, within the sequence), by layer:
    * bytes of [S, D] row-major in the storage type. Calls may overlap; they are computed in order.
-   * @throws ScorerError `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
+   * @throws ScorerError `TOKEN_BEYOND_VOCABULARY`, `ONNX_RUN_FAILED`; `OUT_OF_MEMORY` (retryable)
    */
   hiddenStates(sequence: TokenSequence): Promise<Map<number, Uint8Array>>;
   /**
@@ -62,7 +62,7 @@ export interface TokenSequence {
   readonly promptLength?: number;
   /** A decoder with groups of layers does not go on with the sequence once this is aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** Told, after each group of layers but the last, which share of the layers is computed. */
+  /** Told, after each group of layers but the last, which share of the sequence's arithmetic is done. */
   readonly onLayers?: ((share: number) => void) | undefined;
 }
 

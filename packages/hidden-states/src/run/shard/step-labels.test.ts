@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import type { StepRecord } from '@scorer/core/schema';
 import { openShard } from '@scorer/core/shards';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { extract } from './extract.js';
+import { extract } from '../extract.js';
 
-const MODEL = fileURLToPath(new URL('../../../../apps/demo/data/model', import.meta.url));
-const STEPS = fileURLToPath(new URL('./fixtures/steps.jsonl', import.meta.url));
+const MODEL = fileURLToPath(new URL('../../../../../apps/demo/data/model', import.meta.url));
+const STEPS = fileURLToPath(new URL('../fixtures/steps.jsonl', import.meta.url));
 
 let folder: string;
 let records: StepRecord[];

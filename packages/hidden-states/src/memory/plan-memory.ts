@@ -1,21 +1,33 @@
 import { basename, dirname, join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import { cardOf, type Device } from '@scorer/core/onnx';
+import type { LayerGrouping } from '../decoder/grouped-decoder.js';
 import type { AnyModel } from '../model/any-model.js';
 import type { OnnxDecoderModel } from '../onnx/load-onnx-model.js';
 import { estimateOnnxMemory } from '../onnx/onnx-memory.js';
-import type { LayerGrouping } from './grouped-decoder.js';
+import { checkLength, describeMemory, longestTrace, type MemoryEstimate, type MemorySettings } from './estimate.js';
 import { describeLayerGroups, type LayerGroupCount, type LayerGroupPlan, planLayerGroups } from './layer-groups.js';
-import { checkLength, describeMemory, longestTrace, type MemoryEstimate, type MemorySettings } from './memory.js';
-import type { PlannedMemory } from './run-progress.js';
 
 export interface RunMemory {
   /** Null where they can't be told. */
-  readonly figures: PlannedMemory | null;
+  readonly figures: MemoryFigures | null;
   /** Throws for a trace of so many tokens that it does not fit. */
   fits(tokens: number): void;
   /** Left out where the whole model is in memory. */
   readonly grouping?: LayerGrouping | undefined;
+}
+
+/** In bytes, for programs. */
+export interface MemoryFigures {
+  /** For the model, for each token of the trace in hand, and for each pair of them. */
+  model: number;
+  per_token: number;
+  per_token_pair: number;
+  available: number;
+  /** Tokens of the longest trace that fits. */
+  longest_trace: number;
+  /** 1 where the whole model is in memory at once. */
+  layer_groups: number;
 }
 
 export interface RunMemoryOptions extends MemorySettings {

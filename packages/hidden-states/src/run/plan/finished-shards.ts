@@ -2,9 +2,9 @@ import { ScorerError } from '@scorer/core/errors';
 import { fileExists } from '@scorer/core/files';
 import type { Storage } from '@scorer/core/schema';
 import { openShard, type Shard } from '@scorer/core/shards';
-import type { ComputeType } from '../graph/graph-weights.js';
-import type { ExtractedShard } from './extract.js';
-import type { PlannedShard } from './plan.js';
+import type { ComputeType } from '../../graph/graph-weights.js';
+import type { ExtractedShard } from '../summary.js';
+import type { PlannedShard } from './plan-shards.js';
 
 /** What the states in a shard are, beside the lines that they were made from. */
 export interface ShardContents {
@@ -13,6 +13,8 @@ export interface ShardContents {
   storage: Storage;
   /** As in `ShardShape`. */
   confidenceTopK: number | undefined;
+  /** Whether the model computes it or the records' field `logprobs` has it; undefined without confidence. */
+  confidenceFrom: 'model' | 'field' | undefined;
   /** Of the model. */
   fingerprint: string;
   compute: ComputeType;
@@ -59,6 +61,9 @@ function differenceOf(shard: Shard, plan: PlannedShard, contents: ShardContents)
   if (storage !== contents.storage) return `storage type (${storage})`;
   if (shard.confidenceTopK !== contents.confidenceTopK) {
     return `choice of confidence (${shard.confidenceTopK === undefined ? 'none' : `top ${shard.confidenceTopK}`})`;
+  }
+  if (metadata.confidence_from !== contents.confidenceFrom) {
+    return `source of confidence (${metadata.confidence_from ?? 'not told'})`;
   }
   if (metadata.dtype !== contents.compute) return `dtype (${metadata.dtype})`;
   return undefined;

@@ -29,6 +29,15 @@ export function parseFailureLimit(text: string): FailureLimit {
   });
 }
 
+/**
+ * The failure that an error makes of its trace. What can be mended by running again, or is a bug, is thrown on: it ends
+ * the run.
+ */
+export function failureOf(index: number, error: unknown): TraceFailure {
+  if (!(error instanceof ScorerError) || error.kind !== 'input') throw error;
+  return { trace_index: index, code: error.code, reason: error.message };
+}
+
 /** Counts the failures of a run and ends it when there are too many. */
 export interface FailureBudget {
   /** @throws ScorerError `TOO_MANY_FAILURES`, with the first failure's reason */

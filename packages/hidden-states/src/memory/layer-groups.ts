@@ -3,7 +3,7 @@ import type { LayerGroup } from '../graph/builder.js';
 import { computedLayers } from '../graph/decoder-graph.js';
 import { RIM_TYPE } from '../graph/graph-weights.js';
 import type { DecoderModel } from '../model/load-model.js';
-import { estimateMemory, gibibytes, longestTrace, type MemoryEstimate, type MemorySettings } from './memory.js';
+import { estimateMemory, gibibytes, longestTrace, type MemoryEstimate, type MemorySettings } from './estimate.js';
 
 /** Into how many groups the layers are cut, one of which is in memory at a time; `auto`: as few as fit. */
 export type LayerGroupCount = 'auto' | number;

@@ -21,5 +21,9 @@ export function confidencePasses(sequence: TokenSequence): SequencePass[] {
   if (positions.length === 0 || stateTokens > FEW_TOKENS) return [both];
   // With the same positions in the prompt that is the same part of both, and computed once.
   const inPrompt = positions.filter((position) => position < promptLength);
-  return [statesOnly, { ...both, positions: inPrompt }];
+  // Of the two the second is nearly all the work.
+  return [
+    { ...statesOnly, onLayers: undefined },
+    { ...both, positions: inPrompt },
+  ];
 }

@@ -82,7 +82,10 @@ export async function planShards(options: RangeOptions): Promise<Plan> {
   if (drafts.length === 0) {
     throw new ScorerError({
       code: 'EMPTY_RANGE',
-      what: `no line from ${start} on (the file has ${lineCount})`,
+      what:
+        wishedEnd <= start
+          ? `no line from ${start} to ${wishedEnd}`
+          : `no line from ${start} on (the file has ${lineCount})`,
       where: inputPath,
       hint: 'check --start-idx and --end-idx',
     });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { readHfConfig } from '../model/hf-config.js';
 import type { DecoderModel } from '../model/load-model.js';
+import { estimateMemory } from './estimate.js';
 import { describeLayerGroups, planLayerGroups } from './layer-groups.js';
-import { estimateMemory } from './memory.js';
 
 const GIB = 2 ** 30;
 const LAYERS = 36;

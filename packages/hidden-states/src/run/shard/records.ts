@@ -1,7 +1,7 @@
 import { ScorerError } from '@scorer/core/errors';
 import { type JsonlRecord, readJsonl } from '@scorer/core/jsonl';
 import { type StepRecord, stepRecordSchema } from '@scorer/core/schema';
-import { type EngineLogprobs, readEngineLogprobs } from '../logprobs/engine-logprobs.js';
+import { type EngineLogprobs, readEngineLogprobs } from '../../logprobs/engine-logprobs.js';
 
 /** A line of the step-record file: its 0-based number, and the record or what is wrong with it. */
 export type RecordLine = UsableLine | { index: number; error: ScorerError };
