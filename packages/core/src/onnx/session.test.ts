@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 // From the built package: the session's worker is a file of its own, which exists there only.
 import {
   createGraph,
@@ -84,6 +85,24 @@ describe('a session', () => {
     });
     expect(await session.run({ x: scalar(1), state: scalar(1) }, { fetch: ['y'] })).toEqual({ y: scalar(2) });
     await session.close();
+  });
+
+  test('that nobody closes holds its process while it runs, and no longer', () => {
+    const script = `
+      import { createGraph, encodeGraph, openSession } from '@scorer/core/onnx';
+      const graph = createGraph('double');
+      const x = graph.input('x', 'float32', [1]);
+      graph.output('y', graph.node('Add', [x, x]), 'float32', [1]);
+      const session = await openSession(encodeGraph(graph), { device: 'cpu' });
+      const { y } = await session.run({ x: { type: 'float32', dims: [1], data: Float32Array.of(21) } }, { fetch: ['y'] });
+      console.log(y.data[0]);`;
+    const args = ['--input-type=module', '-e', script];
+    const { status, stdout } = spawnSync(process.execPath, args, {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '42\n' });
   });
 
   test('of something that is no model is refused', async () => {

@@ -9,7 +9,7 @@ import type {
   WorkerSetup,
 } from './session-protocol.js';
 
-/** An ONNX Runtime session in a worker thread. */
+/** An ONNX Runtime session in a worker thread, which keeps the process running only while something is asked of it. */
 export interface OnnxSession {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -81,7 +81,10 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
   };
 }
 
-/** The worker's replies, each to the oldest of those who wait; all of them fail when the worker dies. */
+/**
+ * The worker's replies, each to the oldest of those who wait; all of them fail when the worker dies. The worker holds
+ * the process while someone waits.
+ */
 function replyQueue(worker: Worker): { next(): Promise<WorkerReply> } {
   const waiting: { resolve(reply: WorkerReply): void; reject(error: Error): void }[] = [];
   let death: Error | undefined;
@@ -89,11 +92,19 @@ function replyQueue(worker: Worker): { next(): Promise<WorkerReply> } {
     death ??= error;
     for (const { reject } of waiting.splice(0)) reject(death);
   };
-  worker.on('message', (reply: WorkerReply) => waiting.shift()?.resolve(reply));
+  worker.on('message', (reply: WorkerReply) => {
+    waiting.shift()?.resolve(reply);
+    if (waiting.length === 0) worker.unref();
+  });
   worker.on('error', die);
   worker.on('exit', (code) => die(new Error(`the inference thread ended with code ${code}`)));
   return {
-    next: () => new Promise((resolve, reject) => (death ? reject(death) : waiting.push({ resolve, reject }))),
+    next: () =>
+      new Promise((resolve, reject) => {
+        if (death) return reject(death);
+        worker.ref();
+        waiting.push({ resolve, reject });
+      }),
   };
 }
 
