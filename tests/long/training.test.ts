@@ -32,16 +32,21 @@ test('killed at random moments and started again, a run ends with the bytes of o
   ];
   const start = performance.now();
   expect(train(args('unbroken')).status).toBe(0);
-  const whole = performance.now() - start;
+  const epochMs = (performance.now() - start) / epochsOf('unbroken');
 
   const random = randomStream(0, 'kills');
   let kills = 0;
   while (!isFinished('killed')) {
+    // At some moment after a few more epochs, so that on any machine there is progress and there are kills.
+    const epochs = epochsOf('killed') + 2 + random.below(6);
     const child = spawn(process.execPath, [CLI, ...args('killed'), '--device', 'cpu', '--quiet']);
-    // Each run gets far enough for some progress in the end, whatever the machine.
-    const timer = setTimeout(() => child.kill('SIGKILL'), whole * (0.15 + 0.5 * random.uniform()));
+    const timer = setInterval(() => {
+      if (epochsOf('killed') < epochs) return;
+      clearInterval(timer);
+      setTimeout(() => child.kill('SIGKILL'), random.uniform() * epochMs);
+    }, 1);
     const [code, signal] = await once(child, 'close');
-    clearTimeout(timer);
+    clearInterval(timer);
     if (signal === 'SIGKILL') kills++;
     else expect(code).toBe(0);
   }
@@ -87,6 +92,12 @@ test(
 
 function readRun(name: string, file: string): Buffer {
   return readFileSync(join(folder, 'checkpoints', name, file));
+}
+
+/** Epochs whose metrics are written. */
+function epochsOf(name: string): number {
+  const path = join(folder, 'checkpoints', name, 'metrics.jsonl');
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0;
 }
 
 function isFinished(name: string): boolean {
