@@ -116,13 +116,13 @@ function speed(rows) {
 }
 
 function training(rows) {
-  const shown = rows.flatMap(({ batch, width, ours, pytorch_rows_given, pytorch_rows_resident }) =>
+  const shown = rows.flatMap(({ batch, width, ours, chosen, pytorch_rows_given, pytorch_rows_resident }) =>
     Object.entries(ours)
       .filter(([, value]) => value !== null)
       .map(([run, value]) => [
         width,
         batch,
-        run,
+        run === chosen ? `${run} (chosen)` : run,
         value,
         pytorch_rows_given ?? '',
         ratio(value, pytorch_rows_given),

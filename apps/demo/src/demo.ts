@@ -45,7 +45,7 @@ runStage('@scorer/train report', {
   input_dir: join(out, 'states'),
   checkpoint,
   output_file: page,
-  overwrite: 'true',
+  overwrite: true,
 });
 const seconds = (performance.now() - startedAt) / 1000;
 console.log(
@@ -53,9 +53,11 @@ console.log(
 and the traces with their scores, on questions that were not trained on: ${page}`,
 );
 
-function runStage(call: string, options: Record<string, string>): void {
+function runStage(call: string, options: Record<string, string | true>): void {
   const [packageName, ...command] = call.split(' ') as [string, ...string[]];
-  const args = Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, value]);
+  const args = Object.entries(options).flatMap(([flag, value]) =>
+    value === true ? [`--${flag}`] : [`--${flag}`, value],
+  );
   const shown = args.map((argument) => (argument.startsWith(app) ? relative(process.cwd(), argument) : argument));
   console.log(`\n$ npx ${call} ${shown.join(' ')}`);
   const { status, signal } = spawnSync(process.execPath, [binOf(packageName), ...command, ...args], {

@@ -1,11 +1,11 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import {
   type FileLock,
   fileExists,
   lockFile,
-  onFile,
+  makeFolder,
   removeStaleTemporaries,
   writeFileAtomic,
 } from '@scorer/core/files';
@@ -15,6 +15,8 @@ import type { TrainingState } from './engine/engine.js';
 import type { NetworkShape, Parameters } from './engine/network.js';
 import type { Metrics } from './metrics.js';
 import { type MetricsFile, metricsFileSchema } from './metrics-file.js';
+import type { Overwrite } from './overwrite.js';
+import { parseOrUndefined } from './parse-or-undefined.js';
 import { bestEpoch, type Epoch, type Selection } from './selection.js';
 import { readState, writeScorer, writeState } from './weights-files.js';
 
@@ -71,25 +73,26 @@ export type KeptCheckpoints = 'best' | 'all' | number;
 
 /**
  * Takes a folder for a run: a new one, or one where a run of the same configuration was begun.
- * @param overwrite removes what a run has left there; without it a run of another configuration is refused
- * @throws ScorerError `RUN_LOCKED` (retryable), `RUN_EXISTS` (usage)
+ * @param overwrite `replace` removes what a run has left there; `refuse` throws where it is of another configuration
+ * @throws ScorerError `RUN_LOCKED` (retryable), `RUN_EXISTS` (usage), `RUN_DAMAGED` where files of a run that was begun
+ * are missing or broken
  */
 export async function openRunFolder(
   path: string,
   { config, split }: { config: ScorerConfig; split: SplitFile },
-  { overwrite, keep }: { overwrite: boolean; keep: KeptCheckpoints },
+  { overwrite, keep }: { overwrite: Overwrite; keep: KeptCheckpoints },
 ): Promise<RunFolder> {
-  await onFile(path, () => mkdir(path, { recursive: true }));
+  await makeFolder(path);
   const lock = await takeLock(path);
   try {
     await removeStaleTemporaries(path);
-    if (overwrite) await removeRun(path);
+    if (overwrite === 'replace') await removeRun(path);
     await refuseOther(config, path);
     const finished = await readMetrics(path);
     const [network, trained] = [networkOf(config), trainedNetworkOf(config)];
     const statePath = join(path, FILES.state);
     const isBegun = !finished?.finished && (await fileExists(statePath));
-    const progress = isBegun ? await readState(statePath, trained) : undefined;
+    const progress = isBegun ? await readProgress(path, trained) : undefined;
     return {
       path,
       history: progress?.history ?? [],
@@ -134,6 +137,24 @@ export function networkOf({ input_size, hidden_units }: ScorerConfig): NetworkSh
 /** The network while it is trained. */
 export function trainedNetworkOf(config: ScorerConfig): NetworkShape {
   return { ...networkOf(config), inputSize: config.pca ?? config.input_size };
+}
+
+/** Where an interrupted run goes on from. */
+async function readProgress(folder: string, network: NetworkShape): ReturnType<typeof readState> {
+  for (const name of [FILES.config, FILES.split, FILES.scorer]) {
+    if (!(await fileExists(join(folder, name)))) throw runDamaged(`the run that was begun here lacks ${name}`, folder);
+  }
+  try {
+    return await readState(join(folder, FILES.state), network);
+  } catch (error) {
+    if (!(error instanceof ScorerError) || error.kind !== 'input') throw error;
+    throw runDamaged(`the run that was begun here has a broken ${FILES.state}: ${error.what}`, folder, error);
+  }
+}
+
+function runDamaged(what: string, where: string, cause?: unknown): ScorerError {
+  const hint = 'start over with --overwrite, or use another --config-name';
+  return new ScorerError({ code: 'RUN_DAMAGED', what, where, hint, cause });
 }
 
 async function takeLock(path: string): Promise<FileLock> {
@@ -187,11 +208,18 @@ async function refuseOther(config: ScorerConfig, folder: string): Promise<void> 
   });
 }
 
+/** What follows from settings and data: no one can give it otherwise. */
+const DERIVED: ReadonlySet<string> = new Set(['pos_weight', 'input_size', 'layers', 'hidden_size']);
+
+/** Named by what was given; by what follows only where that alone differs, as of another version of the software. */
 function configDifferences(found: ScorerConfig, wanted: ScorerConfig): string[] {
-  return Object.keys(wanted)
-    .map((key) => [key, ...[found, wanted].map((config) => JSON.stringify(config[key as keyof ScorerConfig]))])
-    .filter(([, there, here]) => there !== here)
-    .map(([key, there, here]) => `${key} is ${there} there, ${here} here`);
+  const written = (config: ScorerConfig, key: string): string =>
+    JSON.stringify(config[key as keyof ScorerConfig]) ?? 'not set';
+  const different = Object.keys(wanted).filter((key) => written(found, key) !== written(wanted, key));
+  const given = different.filter((key) => !DERIVED.has(key));
+  return (given.length > 0 ? given : different).map(
+    (key) => `${key} is ${written(found, key)} there, ${written(wanted, key)} here`,
+  );
 }
 
 async function readMetrics(folder: string): Promise<MetricsFile | undefined> {
@@ -202,14 +230,6 @@ async function readMetrics(folder: string): Promise<MetricsFile | undefined> {
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-function parseOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -78,6 +78,21 @@ test('--print-config prints a file for --config, which flags override', () => {
   ]);
 });
 
+test('--print-config needs no shards: their folder is given beside the file', () => {
+  const { status, stdout } = run('--epochs', '3', '--print-config');
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ epochs: 3, lr: 1e-4 });
+  expect(JSON.parse(stdout)).not.toHaveProperty('train_dir');
+  writeFileSync(join(folder, 'no-shards.json'), stdout);
+  const again = run('--config', 'no-shards.json', '--train-dir', 'hs', '--print-config', '--json');
+  expect(JSON.parse(again.stdout)).toEqual({ ...JSON.parse(stdout), train_dir: 'hs' });
+});
+
+test('a memory that is no number of bytes is told how one looks', () => {
+  const { stderr } = run('--train-dir', 'hs', '--memory', 'lots');
+  expect(stderr).toBe('error[BAD_OPTION]: it is bytes, as in 512M, 2G or 1.5GiB, --memory, see --help\n');
+});
+
 test('Ctrl-C stops it with code 130, and the same command goes on from there', async () => {
   const args = [
     '--train-dir',

@@ -1,4 +1,7 @@
-import type { ScorerConfig } from '@scorer/core/schema';
+import { readFile } from 'node:fs/promises';
+import { ScorerError } from '@scorer/core/errors';
+import { onFile } from '@scorer/core/files';
+import { type ScorerConfig, scorerConfigSchema } from '@scorer/core/schema';
 import type { TrainingData } from './data/training-data.js';
 import type { TrainSettings } from './options.js';
 
@@ -52,6 +55,25 @@ export function scorerConfig(
     standardise: settings.standardise,
     pca: settings.pca,
   };
+}
+
+/**
+ * Reads the config.json of a run.
+ * @throws ScorerError `SCORER_CONFIG_INVALID`, `FILE_NOT_FOUND`
+ */
+export async function readConfig(path: string): Promise<ScorerConfig> {
+  const text = await onFile(path, () => readFile(path, 'utf8'));
+  try {
+    return scorerConfigSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new ScorerError({
+      code: 'SCORER_CONFIG_INVALID',
+      what: 'it is not the config.json of a scorer that this version reads',
+      where: path,
+      hint: 'train again; score and export also take the scorer.safetensors itself',
+      cause,
+    });
+  }
 }
 
 /** As the original: wrong steps / right steps; of soft labels, what they add up to. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { crossValidate } from './cross-validation.js';
 import { sampleTraces, writeShard } from './sample-shards.test.support.js';
 import { readScoredTraces } from './scores/scored-trace.js';
+import type { Epoch } from './selection.js';
 import { sweepLayers } from './sweep.js';
 
 let folder: string;
@@ -50,6 +51,40 @@ test('k folds: each trace is scored once, by a scorer that has not seen its ques
   });
   expect(again.mean).toEqual(result.mean);
   expect(await readJson('checkpoints/cv/folds.json')).toMatchObject({ mean: result.mean });
+});
+
+test('what all runs warn of is told once, and each epoch with the run that it is of', async () => {
+  const warnings: string[] = [];
+  // Room for two windows of a batch.
+  const parts: (string | undefined)[] = [];
+  const hooks = {
+    memory: 10 * 32 * 16,
+    onWarning: (message: string) => warnings.push(message),
+    onEpoch: (_epoch: number, _result: Epoch, part: string | undefined) => parts.push(part),
+  };
+  await sweepLayers({ ...options(), configName: 'little', epochs: 1, layers: [0, 5], ...hooks });
+  expect(warnings).toEqual([expect.stringMatching(/^--memory/)]);
+  await crossValidate({ ...options(), configName: 'little-cv', epochs: 1, folds: 2, ...hooks });
+  expect(warnings).toHaveLength(2);
+  expect(parts).toEqual(['layer0', 'layer5', 'fold1', 'fold2']);
+});
+
+test('folds that cannot be trained on say which, and what to do', async () => {
+  await expect(crossValidate({ ...options(), configName: 'many', folds: 10 })).rejects.toMatchObject({
+    code: 'VALIDATION_EMPTY',
+    where: expect.stringMatching(/fold \d+ of 10$/),
+    hint: expect.stringContaining('fewer --folds'),
+  });
+});
+
+test('a sweep takes each layer once, and names the first of those that are not kept', async () => {
+  const layers = Array.from({ length: 10_000 }, (_, layer) => layer + 6);
+  await expect(sweepLayers({ ...options(), layers: [5, ...layers] })).rejects.toMatchObject({
+    code: 'LAYER_NOT_KEPT',
+    message: expect.stringMatching(/layers 6, 7, .*, 15 and 9990 more/),
+  });
+  const twice = await sweepLayers({ ...options(), configName: 'twice', epochs: 1, layers: [5, 5] });
+  expect(twice.layers.map(({ layer }) => layer)).toEqual([5]);
 });
 
 test('a sweep trains a scorer for each layer, and leaves a page that compares them', async () => {

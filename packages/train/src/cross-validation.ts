@@ -8,6 +8,7 @@ import { trainOptionsSchema } from './options.js';
 import type { TrainingResult } from './result.js';
 import { scoreTraces } from './scores/score-traces.js';
 import { runFolders, type TrainOptions, trainWith } from './train.js';
+import { warnOnce } from './warn-once.js';
 
 /** So many scorers at most: each is trained on nearly all of the data. */
 const MAX_FOLDS = 100;
@@ -43,15 +44,17 @@ export async function crossValidate(options: CrossValidationOptions): Promise<Cr
   const settings = parseOptions(trainOptionsSchema, options);
   if (settings.validationDir !== undefined) {
     const what = 'each fold validates on a part of the training folder';
-    throw new ScorerError({ code: 'BAD_OPTION', kind: 'usage', what, where: '--folds with --validation-dir' });
+    const [where, hint] = ['--folds with --validation-dir', 'leave one of the two out'];
+    throw new ScorerError({ code: 'BAD_OPTION', kind: 'usage', what, where, hint });
   }
   const { checkpoints } = runFolders(settings);
 
+  const hooks = warnOnce(options);
   const folds: TrainingResult[] = [];
   const scoreFiles: string[] = [];
   for (let number = 1; number <= k; number++) {
     const fold = { ...settings, fold: { number, of: k }, part: `fold${number}` };
-    const result = await trainWith(fold, options);
+    const result = await trainWith(fold, hooks);
     folds.push(result);
     if (settings.split === 'step') continue;
     const outputFile = join(result.checkpointFolder, 'validation_scores.jsonl');
@@ -62,7 +65,7 @@ export async function crossValidate(options: CrossValidationOptions): Promise<Cr
       only: 'validation',
       device: settings.device,
       threads: settings.threads,
-      overwrite: !result.repeated,
+      overwrite: result.repeated ? 'refuse' : 'replace',
       signal: options.signal,
       onProgress: options.onProgress,
     });

@@ -8,7 +8,7 @@ export interface EpochHooks {
 
 /** One pass over the training rows. Returns the mean of the batches' losses. */
 export async function trainEpoch(
-  engine: Engine,
+  engine: Pick<Engine, 'trainBatches'>,
   runs: AsyncIterable<BatchRun>,
   { signal, onRows }: EpochHooks,
 ): Promise<number> {

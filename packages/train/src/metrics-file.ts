@@ -6,6 +6,13 @@ import { bestEpoch, type Epoch, type Selection } from './selection.js';
 const figures = { auc: z.number(), accuracy: z.number(), f1: z.number(), precision: z.number(), recall: z.number() };
 const side = z.object({ questions: z.number(), traces: z.number(), steps: z.number(), positives: z.number() });
 
+/** An epoch, with its mean training loss; older versions had no AUC within questions. */
+export const epochSchema = z.object({
+  loss: z.number(),
+  ...figures,
+  auc_within_question: z.number().nullable().default(null),
+});
+
 /** metrics.json: the best epoch's figures at the top, then how the run came there. */
 export const metricsFileSchema = z.object({
   /** False while the run is at work or interrupted. */
@@ -15,14 +22,7 @@ export const metricsFileSchema = z.object({
   /** Mean training loss of each epoch. */
   loss_curve: z.array(z.number()),
   /** Validation after each epoch. */
-  epochs: z.array(
-    z.object({
-      epoch: z.number(),
-      loss: z.number(),
-      ...figures,
-      auc_within_question: z.number().nullable().default(null),
-    }),
-  ),
+  epochs: z.array(epochSchema.extend({ epoch: z.number() })),
   split: z.object({
     kind: z.enum(['question', 'trace', 'step', 'folder']),
     shared_questions: z.number(),

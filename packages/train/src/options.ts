@@ -10,6 +10,7 @@ import {
 } from '@scorer/core/schema';
 import { z } from 'zod';
 import { parseByteSize } from './data/byte-size.js';
+import { overwriteSchema } from './overwrite.js';
 
 /** The defaults are the original's, but for the split and the regions, which are honest ones. */
 export const DEFAULTS = {
@@ -39,7 +40,6 @@ export const DEFAULTS = {
   device: 'auto',
   engine: 'auto',
   keep: 'all',
-  overwrite: false,
 } as const;
 
 /** What `--compat original` sets where nothing else is asked for. */
@@ -53,18 +53,17 @@ const configName = z
 
 const count = z.number().int().positive();
 
-const byteSize = z.union([
-  count,
-  z.string().transform((text, context) => {
-    const bytes = parseByteSize(text);
-    if (bytes !== undefined && bytes > 0) return bytes;
-    context.addIssue({ code: 'custom', message: 'it is bytes, as in 512M, 2G or 1.5GiB' });
-    return z.NEVER;
-  }),
-]);
+const byteSize = z.union([count, z.string().transform(parseByteSize).pipe(count)], {
+  error: 'it is bytes, as in 512M, 2G or 1.5GiB',
+});
 
-/** More hidden layers than that are a mistake rather than a scorer. */
+/** More hidden layers, or wider ones, are a mistake rather than a scorer: training takes many times the parameters. */
 const MAX_HIDDEN_LAYERS = 8;
+const MAX_HIDDEN_UNITS = 2 ** 16;
+
+/** More than any machine has cores; ONNX Runtime starts as many as it is told, and 100,000 take 10 GB. */
+const MAX_THREADS = 1024;
+export const threadsSchema = count.max(MAX_THREADS);
 
 /** Widths of the hidden layers: 512, [256, 64] or "256,64"; 0, "none" or [] for logistic regression. */
 const hiddenUnits = z
@@ -78,6 +77,9 @@ const hiddenUnits = z
   .transform((widths) => (widths.length === 1 && widths[0] === 0 ? [] : widths))
   .refine((widths) => widths.every((width) => Number.isSafeInteger(width) && width > 0), {
     message: 'it is a width, as 512, or one for each hidden layer, as 256,64, or none',
+  })
+  .refine((widths) => widths.every((width) => width <= MAX_HIDDEN_UNITS), {
+    message: `at most ${MAX_HIDDEN_UNITS} units in a layer`,
   })
   .refine((widths) => widths.length <= MAX_HIDDEN_LAYERS, { message: `at most ${MAX_HIDDEN_LAYERS} hidden layers` });
 
@@ -141,7 +143,7 @@ const trainOptions = z.object({
   device: deviceWishSchema.default(DEFAULTS.device),
   engine: z.enum(['auto', 'onnx', 'tfjs']).default(DEFAULTS.engine),
   /** CPU threads; the runtime's own choice where left out. */
-  threads: count.optional(),
+  threads: threadsSchema.optional(),
   /** Which checkpoints of epochs stay: the best one's, those of all that were the best so far, or the last few. */
   keep: z
     .union(
@@ -158,8 +160,8 @@ const trainOptions = z.object({
       },
     )
     .default(DEFAULTS.keep),
-  /** Starts over where a run stands under this name, instead of going on with it or refusing. */
-  overwrite: z.boolean().default(DEFAULTS.overwrite),
+  /** `replace` starts over where a run stands under this name, instead of going on with it or refusing. */
+  overwrite: overwriteSchema,
   /** Split and regions as in the original, where they are not given. */
   compat: z.literal('original').optional(),
 });

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +46,25 @@ describe('a scorer', () => {
     await fromFile.close();
   });
 
+  test('ends its thread at the end of `await using`', async () => {
+    const scorer = await loadScorer(checkpoint);
+    const row = { type: 'float32', count: 1, data: new Float32Array(8) } as const;
+    await scorer.score(row);
+    await scorer[Symbol.asyncDispose]();
+    await expect(scorer.score(row)).rejects.toThrow('thread ended');
+  });
+
+  test('that nobody closes lets its process end', () => {
+    const script = `
+      import { loadScorer } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
+      const scorer = await loadScorer(${JSON.stringify(checkpoint)});
+      console.log(await scorer.score({ type: 'float32', count: 1, data: new Float32Array(8) }));`;
+    const args = ['--input-type=module', '-e', script];
+    const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 });
+    expect(stdout).toMatch(/^Float32Array\(1\)/);
+    expect(status).toBe(0);
+  });
+
   test('is refused without one of its tensors, with another shape, or with a foreign config.json', async () => {
     const bare = join(folder, 'bare.safetensors');
     const tensor = (name: string, shape: number[]) => ({
@@ -60,7 +80,10 @@ describe('a scorer', () => {
       message: expect.stringContaining('tensor net.2.weight is F32 [1, 5], not F32 [1, 4]'),
     });
     await writeSafetensors(bare, tensors.slice(1));
-    await expect(loadScorer(bare)).rejects.toMatchObject({ code: 'SCORER_INVALID' });
+    await expect(loadScorer(bare)).rejects.toMatchObject({
+      code: 'SCORER_INVALID',
+      what: 'it is no scorer: it has no matrix net.0.weight',
+    });
     await expect(loadScorer(join(folder, 'none'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
 
     const foreign = await mkdtemp(join(folder, 'foreign-'));

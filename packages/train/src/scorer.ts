@@ -1,9 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ScorerError } from '@scorer/core/errors';
 import { onFile } from '@scorer/core/files';
-import { type ScorerConfig, scorerConfigSchema } from '@scorer/core/schema';
+import type { ScorerConfig } from '@scorer/core/schema';
 import { FILES } from './checkpoint.js';
+import { readConfig } from './config.js';
 import type { EngineName, FeatureRows } from './engine/engine.js';
 import { type Forward, type ForwardOptions, openForward } from './engine/forward.js';
 import { resolveEngine } from './engine/resolve.js';
@@ -20,7 +20,10 @@ export interface Scorer {
   readonly hiddenUnits: readonly number[];
   /** The probability of each row [R, D] that its trace ends right, [R]. */
   score(rows: FeatureRows): Promise<Float32Array>;
+  /** Ends its thread. Without it a process ends all the same, but for one with TensorFlow.js. */
   close(): Promise<void>;
+  /** As `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Where a scorer runs; on ONNX Runtime where no engine is named and it is installed. */
@@ -47,6 +50,10 @@ export async function loadScorer(path: string, options: ScorerOptions = { device
     return forward;
   };
 
+  const close = async (): Promise<void> => {
+    for (const session of sessions.values()) await (await session).close();
+  };
+
   return {
     config,
     ...network,
@@ -55,9 +62,8 @@ export async function loadScorer(path: string, options: ScorerOptions = { device
       const forward = await sessions.get(rows.type)!;
       return probabilities(await forward.logits(rows));
     },
-    async close() {
-      for (const session of sessions.values()) await (await session).close();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -67,19 +73,4 @@ export const Scorer = { load: loadScorer } as const;
 /** The sigmoid of logits. */
 export function probabilities(logits: Float32Array): Float32Array {
   return logits.map((z) => 1 / (1 + Math.exp(-z)));
-}
-
-async function readConfig(path: string): Promise<ScorerConfig> {
-  const text = await onFile(path, () => readFile(path, 'utf8'));
-  try {
-    return scorerConfigSchema.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new ScorerError({
-      code: 'SCORER_CONFIG_INVALID',
-      what: 'it is not the config.json of a scorer that this version reads',
-      where: path,
-      hint: 'train again, or name the scorer.safetensors itself',
-      cause,
-    });
-  }
 }

@@ -119,12 +119,12 @@ describe('labels of steps', () => {
     const ofTrain = [...linesOf('a.safetensors', 42, 0), ...linesOf('b.safetensors', 20, 0)];
     const write = (lines: object[]) => writeFile(labels, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     await write([...ofTrain, ...linesOf('v.safetensors', 20, 0).map((line) => ({ ...line, label: 1 }))]);
-    const both = await train(options({ validationDir: other, epochs: 1, labels, overwrite: true }));
+    const both = await train(options({ validationDir: other, epochs: 1, labels, overwrite: 'replace' }));
     expect(both.split.validation).toMatchObject({ steps: 20 * STEPS, positives: 20 * STEPS });
     expect(await config()).toMatchObject({ validation_labels: 'file' });
 
     await write(ofTrain);
-    const result = await train(options({ validationDir: other, epochs: 1, labels, overwrite: true }));
+    const result = await train(options({ validationDir: other, epochs: 1, labels, overwrite: 'replace' }));
     expect(result.split.validation.steps).toBe(20 * (STEPS - 1));
     expect(await config()).toMatchObject({ validation_labels: 'steps' });
     expect(describeRun(result)).toMatch(

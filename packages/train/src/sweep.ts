@@ -8,6 +8,7 @@ import { figuresOf } from './cross-validation.js';
 import { trainOptionsSchema } from './options.js';
 import type { TrainingResult } from './result.js';
 import { runFolders, type TrainOptions, trainWith } from './train.js';
+import { warnOnce } from './warn-once.js';
 
 const layersSchema = z.object({ layers: z.array(z.number().int().nonnegative()).min(1).optional() });
 
@@ -34,10 +35,11 @@ export async function sweepLayers(options: SweepOptions): Promise<SweepResult> {
   const settings = parseOptions(trainOptionsSchema, { ...options, feature: 'last' });
   const layers = await chooseLayers(settings.trainDir, parseOptions(layersSchema, options).layers);
 
+  const hooks = warnOnce(options);
   const runs: { layer: number; run: TrainingResult }[] = [];
   for (const layer of layers) {
     const ofLayer = { ...settings, feature: 'certain_layer' as const, layer, part: `layer${layer}` };
-    runs.push({ layer, run: await trainWith(ofLayer, options) });
+    runs.push({ layer, run: await trainWith(ofLayer, hooks) });
   }
 
   const { checkpoints, plots } = runFolders(settings);
@@ -59,15 +61,20 @@ export function sweepJson({ layers }: Pick<SweepResult, 'layers'>): { layers: ob
   };
 }
 
+/** In a message. */
+const NAMED_LAYERS = 10;
+
 async function chooseLayers(trainDir: string, wanted: readonly number[] | undefined): Promise<readonly number[]> {
   const { layers: kept, close } = await openShardFolder(trainDir);
   await close();
   const missing = wanted?.filter((layer) => !kept.includes(layer)) ?? [];
-  if (missing.length === 0) return wanted ?? kept;
+  if (missing.length === 0) return [...new Set(wanted ?? kept)];
+  const named = missing.slice(0, NAMED_LAYERS).join(', ');
+  const more = missing.length > NAMED_LAYERS ? ` and ${missing.length - NAMED_LAYERS} more` : '';
   throw new ScorerError({
     code: 'LAYER_NOT_KEPT',
     kind: 'usage',
-    what: `the shards do not keep ${missing.length === 1 ? 'layer' : 'layers'} ${missing.join(', ')}`,
+    what: `the shards do not keep ${missing.length === 1 ? 'layer' : 'layers'} ${named}${more}`,
     where: '--layers',
     hint: `they keep ${kept.join(', ')}; extract again with --layers for others`,
   });

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { lockFile } from '@scorer/core/files';
@@ -92,7 +92,7 @@ describe('a run', () => {
     expect(warnings).toEqual([]);
     // Two windows of a batch each, instead of all rows.
     await train(options({ configName: 'little', memory: 10 * 32 * 2 * HIDDEN_SIZE, onWarning }));
-    expect(warnings).toEqual([expect.stringContaining('the process takes about 300 MB')]);
+    expect(warnings).toEqual([expect.stringContaining('the process takes about 265 MB')]);
     for (const name of ['scorer.safetensors', 'metrics.json']) {
       expect(await bytes(name, join(outDir, 'checkpoints/little')), name).toEqual(await bytes(name));
     }
@@ -150,6 +150,20 @@ describe('the same command again', () => {
     }
   });
 
+  test.each<[string, (folder: string) => Promise<void>]>([
+    ['half a state', async (folder) => truncate(join(folder, 'state.safetensors'), 1000)],
+    ['no config.json', async (folder) => rm(join(folder, 'config.json'))],
+    ['no scorer', async (folder) => rm(join(folder, 'scorer.safetensors'))],
+  ])('after damage to what it left (%s) says so, and starts over only when told to', async (_, damage) => {
+    await trainAndStopAfter(1);
+    await damage(checkpoints());
+    await expect(train(options())).rejects.toMatchObject({
+      code: 'RUN_DAMAGED',
+      hint: expect.stringContaining('--overwrite'),
+    });
+    expect((await train(options({ overwrite: 'replace' }))).perEpoch).toHaveLength(4);
+  });
+
   test('repeats the result of a finished run without training', async () => {
     const first = await train(options());
     await rm(join(checkpoints(), 'state.safetensors'));
@@ -163,7 +177,11 @@ describe('the same command again', () => {
     await expect(train(options({ epochs: 2, seed: 5 }))).rejects.toMatchObject({
       code: 'RUN_EXISTS',
       kind: 'usage',
-      message: expect.stringContaining('seed is 0 there, 5 here; epochs is 1 there, 2 here'),
+      what: 'a run with other settings or data stands here: seed is 0 there, 5 here; epochs is 1 there, 2 here',
+    });
+    // pos_weight differs too, which nobody has set.
+    await expect(train(options({ epochs: 1, maxTraces: 23 }))).rejects.toMatchObject({
+      what: 'a run with other settings or data stands here: max_traces is not set there, 23 here',
     });
     expect(await bytes('scorer.safetensors')).toEqual(scorer);
   });
@@ -183,7 +201,7 @@ describe('the same command again', () => {
   test('with --overwrite starts over and removes the checkpoints of the run before, but nothing else', async () => {
     const before = await train(options({ epochs: 1 }));
     await writeFile(join(checkpoints(), 'notes.txt'), 'mine');
-    const after = await train(options({ seed: 5, overwrite: true }));
+    const after = await train(options({ seed: 5, overwrite: 'replace' }));
     expect(after.perEpoch).toHaveLength(4);
     expect(after.checkpoint).not.toBe(before.checkpoint);
     expect(existsSync(before.checkpoint)).toBe(false);
@@ -402,14 +420,44 @@ describe('what cannot be trained on gives its own error and no folder', () => {
     await rm(folder, { recursive: true });
   });
 
+  test('a hidden state that is not finite among those of validation is named', async () => {
+    const traces = sampleTraces({ questions: 10, tracesPerQuestion: 8, steps: 6, hiddenSize: HIDDEN_SIZE });
+    const shard = { layers: [1], hiddenSize: HIDDEN_SIZE };
+    const folder = join(outDir, 'validation');
+    await mkdir(folder);
+    await writeShard(join(folder, 'a.safetensors'), traces.slice(0, 30), shard);
+    traces[33]!.states.get(1)![2]!.fill(Number.NaN);
+    await writeShard(join(folder, 'b.safetensors'), traces.slice(30), shard);
+    await expect(train(options({ validationDir: folder }))).rejects.toMatchObject({
+      code: 'SCORE_NOT_FINITE',
+      where: expect.stringMatching(/b\.safetensors$/),
+      message: expect.stringContaining('step 3 of trace 3 is not a number'),
+    });
+  });
+
   test('hidden states that are not finite: LOSS_NOT_FINITE, and an empty folder', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'shards-'));
     const traces = sampleTraces({ questions: 4, tracesPerQuestion: 4, steps: 2, hiddenSize: HIDDEN_SIZE });
     for (const { states } of traces) states.get(1)![0]![0] = Number.POSITIVE_INFINITY;
     await writeShard(join(folder, 'a.safetensors'), traces, { layers: [1], hiddenSize: HIDDEN_SIZE });
     await expect(train(options({ trainDir: folder }))).rejects.toMatchObject({ code: 'LOSS_NOT_FINITE' });
+    for (const transform of [{ pca: 2 }, { standardise: true }]) {
+      const transformed = train(options({ trainDir: folder, ...transform }));
+      await expect(transformed).rejects.toMatchObject({ code: 'ROWS_NOT_FINITE' });
+    }
     expect(await readdir(checkpoints())).toEqual([]);
     await rm(folder, { recursive: true });
+  });
+
+  test.each<[Partial<TrainOptions>, RegExp]>([
+    [{ hiddenUnits: 99_999_999_999 }, /at most 65536 units/],
+    [{ threads: 100_000 }, /at most 1024/],
+    [{ seed: -1 }, /at least 0/],
+  ])('%j: BAD_OPTION', async (option, message) => {
+    await expect(train(options(option))).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      what: expect.stringMatching(message),
+    });
   });
 
   test.each(['', '.', '..', 'a/b', 'a\\b', '/tmp/x', 'a\nb'])('the name %j: BAD_OPTION', async (configName) => {

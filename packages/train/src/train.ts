@@ -6,6 +6,7 @@ import type { ScorerConfig } from '@scorer/core/schema';
 import type { z } from 'zod';
 import { networkOf, openRunFolder, type RunFolder, trainedNetworkOf } from './checkpoint.js';
 import { scorerConfig } from './config.js';
+import { checkScores } from './data/check-scores.js';
 import { epochBatches } from './data/epoch-batches.js';
 import { inputTransform } from './data/input-transform.js';
 import { memoryWarning } from './data/memory.js';
@@ -14,6 +15,7 @@ import { createEngine, type Engine, type EngineName, type InputTransform, initia
 import { foldedParameters } from './engine/fold.js';
 import { initialParameters } from './engine/network.js';
 import { resolveEngine, resolveEngineDevice } from './engine/resolve.js';
+import { RUNTIMES } from './engine/runtime.js';
 import { learningRateSchedule } from './engine/schedule.js';
 import { scoreAll, trainEpoch } from './epoch.js';
 import { judge } from './judgement.js';
@@ -29,8 +31,11 @@ export type TrainOptions = z.input<typeof trainOptionsSchema> & TrainHooks;
 export interface TrainHooks {
   signal?: AbortSignal | undefined;
   onProgress?: OnProgress | undefined;
-  /** Called after each epoch (from 1) with its loss and its validation. */
-  onEpoch?: ((epoch: number, result: Epoch) => void) | undefined;
+  /**
+   * Called after each epoch (from 1) with its loss and its validation, and which of several runs it is of: `fold2`,
+   * `layer12`.
+   */
+  onEpoch?: ((epoch: number, result: Epoch, part: string | undefined) => void) | undefined;
   onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -39,7 +44,7 @@ export interface TrainHooks {
  * every epoch a state to go on from; plots in the end. A run that stands already goes on after its last epoch, with
  * the same numbers as one that was never interrupted; a finished one repeats its result.
  * @throws ScorerError the codes of `openTrainingData` and `openRunFolder`, `BAD_OPTION`, `ENGINE_NOT_AVAILABLE`
- * (usage), `LOSS_NOT_FINITE`, `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`
+ * (usage), `LOSS_NOT_FINITE`, `SCORE_NOT_FINITE`, `ROWS_NOT_FINITE`, `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`
  */
 export async function train(options: TrainOptions): Promise<TrainingResult> {
   return trainWith(parseOptions(trainOptionsSchema, options), options);
@@ -116,7 +121,7 @@ async function trainEpochs(training: Training, device: Device): Promise<readonly
   const warning = memoryWarning(settings.memory, trainedNetworkOf(config));
   if (warning !== undefined) hooks.onWarning?.(warning);
 
-  const batches = epochBatches(data, settings);
+  const batches = epochBatches(data, settings, { runs: RUNTIMES[training.engine].runs(device) });
   const schedule = learningRateSchedule(settings, settings.epochs * batches.batchesPerEpoch);
   const transform = await inputTransform(data, config, {
     engine: training.engine,
@@ -135,12 +140,13 @@ async function trainEpochs(training: Training, device: Device): Promise<readonly
 
       const rows = { count: validation.rows.count, signal: hooks.signal };
       const logits = await scoreAll(engine.predict, validation.rows.inOrder(), rows);
+      checkScores(logits, validation.set.rows, validation.dataset);
       const result = { loss, ...validationMetrics(probabilities(logits), validation.set.labels, questions) };
       history.push(result);
       const state = await engine.state();
       const weights = foldedParameters(networkOf(config), state.weights, transform);
       await run.save({ history, state, weights, metrics: describeRun(history, data, settings.select) });
-      hooks.onEpoch?.(epoch, result);
+      hooks.onEpoch?.(epoch, result, settings.part);
     }
   } finally {
     await engine.close();

@@ -1,7 +1,9 @@
 import { ScorerError } from '@scorer/core/errors';
 import { openSafetensors, type SafetensorsFile, type TensorWithData, writeSafetensors } from '@scorer/core/safetensors';
+import { z } from 'zod';
 import type { TrainingState } from './engine/engine.js';
 import { type NetworkShape, type Parameters, parameterShapes } from './engine/network.js';
+import { epochSchema } from './metrics-file.js';
 import type { Epoch } from './selection.js';
 
 /** Writes weights under the names that the original's reader knows, F32. */
@@ -16,12 +18,14 @@ export async function writeScorer(path: string, network: NetworkShape, weights: 
 export async function readScorer(path: string): Promise<{ network: NetworkShape; weights: Parameters }> {
   const file = await openSafetensors(path);
   try {
-    const network = networkInFile(file);
+    const network = networkInFile((name) => file.tensors.get(name)?.shape, path);
     return { network, weights: await readParameters(file, '', network) };
   } finally {
     await file.close();
   }
 }
+
+const historySchema = z.array(epochSchema);
 
 /** Names of the groups of tensors in state.safetensors: the weights as in a scorer, Adam's sums with a prefix. */
 const GRADIENT_SUM = 'gradient_sum.';
@@ -56,23 +60,44 @@ export async function readState(
       gradientSums: await readParameters(file, GRADIENT_SUM, network),
       squareSums: await readParameters(file, SQUARE_SUM, network),
     };
-    return { state, history: JSON.parse(file.metadata.history ?? '[]') as Epoch[] };
+    return { state, history: readHistory(file) };
   } finally {
     await file.close();
   }
 }
 
-/** The network whose Linears a file holds: as many as there are from net.0 on. */
-function networkInFile({ tensors }: SafetensorsFile): NetworkShape {
+function readHistory({ metadata, path }: SafetensorsFile): Epoch[] {
+  try {
+    return historySchema.parse(JSON.parse(metadata.history ?? '[]'));
+  } catch (cause) {
+    throw new ScorerError({
+      code: 'SCORER_INVALID',
+      what: 'its metadata are not those of a training state',
+      where: path,
+      cause,
+    });
+  }
+}
+
+/**
+ * The network whose Linears a file holds: as many as there are from net.0 on.
+ * @throws ScorerError `SCORER_INVALID` where there is none
+ */
+export function networkInFile(shapeOf: (name: string) => readonly number[] | undefined, path: string): NetworkShape {
   const shapes: (readonly number[])[] = [];
-  for (
-    let shape = tensors.get('net.0.weight')?.shape;
-    shape;
-    shape = tensors.get(`net.${2 * shapes.length}.weight`)?.shape
-  ) {
+  for (let shape = shapeOf('net.0.weight'); shape; shape = shapeOf(`net.${2 * shapes.length}.weight`)) {
     shapes.push(shape);
   }
-  return { inputSize: shapes[0]?.[1] ?? 0, hiddenUnits: shapes.slice(0, -1).map(([outputs = 0]) => outputs) };
+  const inputSize = shapes[0]?.[1] ?? 0;
+  if (inputSize === 0) {
+    throw new ScorerError({
+      code: 'SCORER_INVALID',
+      what: 'it is no scorer: it has no matrix net.0.weight',
+      where: path,
+      hint: 'name the folder of a checkpoint, or its scorer.safetensors',
+    });
+  }
+  return { inputSize, hiddenUnits: shapes.slice(0, -1).map(([outputs = 0]) => outputs) };
 }
 
 function tensorsOf(prefix: string, network: NetworkShape, parameters: Parameters): TensorWithData[] {
@@ -90,7 +115,7 @@ async function readParameters(file: SafetensorsFile, prefix: string, network: Ne
     const info = file.tensors.get(`${prefix}${name}`);
     const expected = `F32 [${shape.join(', ')}]`;
     const found = info ? `${info.dtype} [${info.shape.join(', ')}]` : 'missing';
-    if (found !== expected || network.inputSize === 0) {
+    if (found !== expected) {
       throw new ScorerError({
         code: 'SCORER_INVALID',
         what: `tensor ${prefix}${name} is ${found}, not ${expected}`,

@@ -1,12 +1,18 @@
 import { join } from 'node:path';
 import type { ScorerConfig } from '@scorer/core/schema';
+import { counted } from '../figure-text.js';
 import { comparison, type Judgement, unbeaten } from '../judgement.js';
 import type { SplitSummary, TrainingResult } from '../result.js';
 import type { Epoch } from '../selection.js';
 
-export function describeEpoch(epoch: number, { loss, auc, auc_within_question: within, f1 }: Epoch): string {
+export function describeEpoch(
+  epoch: number,
+  { loss, auc, auc_within_question: within, f1 }: Epoch,
+  part: string | undefined,
+): string {
+  const name = part === undefined ? '' : `${part}, `;
   const inQuestions = within === null ? '' : ` (${within.toFixed(4)} within questions)`;
-  return `epoch ${epoch}: loss ${loss.toFixed(4)}, AUC ${auc.toFixed(4)}${inQuestions}, F1 ${f1.toFixed(4)}`;
+  return `${name}epoch ${epoch}: loss ${loss.toFixed(4)}, AUC ${auc.toFixed(4)}${inQuestions}, F1 ${f1.toFixed(4)}`;
 }
 
 export function runJson({ best, perEpoch, split, ...result }: TrainingResult): object {
@@ -49,7 +55,8 @@ export function describeRun({ name, config, best, perEpoch, split, judgement, ..
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, value]) => `${label.padEnd(width)} ${value}`.trimEnd());
-  if (result.tracesWithoutSteps > 0) lines.push(`${result.tracesWithoutSteps} traces without a step were left out`);
+  if (result.tracesWithoutSteps > 0)
+    lines.push(`left out, for want of a step: ${counted(result.tracesWithoutSteps, 'trace')}`);
   if (split.sharedQuestions > 0) lines.push(describeLeak(split));
   const better = judgement ? unbeaten(best.auc, judgement) : [];
   if (better.length > 0) lines.push(`the scorer does not beat what needs no hidden state: ${better.join('; ')}`);
@@ -100,12 +107,12 @@ function describeSplit({ kind }: SplitSummary): string {
 function describeLeak({ kind, sharedQuestions, validation }: SplitSummary): string {
   const way = kind === 'folder' ? 'questions of its own' : '--split question';
   return (
-    `this split leaks: ${sharedQuestions} of ${validation.questions} validation questions are also ` +
-    `trained on, so new questions will score lower; ${way} shows how much`
+    `this split leaks: ${sharedQuestions} of ${counted(validation.questions, 'validation question')} ` +
+    `${sharedQuestions === 1 ? 'is' : 'are'} also trained on, so new questions will score lower; ${way} shows how much`
   );
 }
 
 function describeSide({ questions, traces, steps, positives }: SplitSummary['train']): string {
   const share = ((100 * positives) / steps).toFixed(0);
-  return `${steps} steps of ${traces} traces, ${questions} questions; ${share} % of the steps right`;
+  return `${counted(steps, 'step')} of ${counted(traces, 'trace')}, ${counted(questions, 'question')}; ${share} % of the steps right`;
 }

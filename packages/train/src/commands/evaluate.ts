@@ -2,6 +2,7 @@ import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
 import { describeEvaluation } from '../evaluate/describe.js';
 import { EVALUATE_DEFAULTS, evaluate, evaluateOptionsSchema } from '../evaluate/evaluate.js';
+import { overwriteFlag } from '../overwrite.js';
 import { reportOn, reportOptionsSchema } from '../page/report.js';
 import { loadScoreTable } from '../scores/score-table.js';
 
@@ -17,7 +18,7 @@ const commandSchema = evaluateOptionsSchema.extend({
   report: path.optional(),
   inputDir: path.optional(),
   checkpoint: path.optional(),
-  overwrite: z.boolean().default(false),
+  overwrite: overwriteFlag,
 });
 
 export const evaluateCommand: Command = {

@@ -1,13 +1,14 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
 import { exportScorer } from '../export/export-scorer.js';
+import { overwriteFlag } from '../overwrite.js';
 
 const optionsSchema = z.object({
   scorer: z.string().min(1),
   format: z.enum(['safetensors', 'onnx', 'pt']),
   outputFile: z.string().min(1),
   rowType: z.enum(['float32', 'float16']),
-  overwrite: z.boolean().transform((replace) => (replace ? 'replace' : 'refuse')),
+  overwrite: overwriteFlag,
 });
 
 export const exportCommand: Command = {

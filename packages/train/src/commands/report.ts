@@ -1,8 +1,12 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import type { Figure } from '../evaluate/bootstrap.js';
+import { counted, interval, negative, percent, signed } from '../figure-text.js';
+import { overwriteFlag } from '../overwrite.js';
 import { type Report, report, reportOptionsSchema } from '../page/report.js';
 import { largestOf } from '../page/scores-page.js';
 import { describePolicy } from '../simulate/policy.js';
+
+const commandSchema = reportOptionsSchema.extend({ overwrite: overwriteFlag });
 
 export const reportCommand: Command = {
   name: 'report',
@@ -26,7 +30,7 @@ export const reportCommand: Command = {
     ],
   ],
   async run(args, { signal, onProgress }) {
-    const result = await report({ ...parseOptions(reportOptionsSchema, args), signal, onProgress });
+    const result = await report({ ...parseOptions(commandSchema, args), signal, onProgress });
     return { json: toJson(result), text: describe(result) };
   },
 };
@@ -52,41 +56,29 @@ function toJson({ outputFile, evaluation, simulation, shownTraces, repeated }: R
 function describe({ outputFile, evaluation, simulation, shownTraces }: Report): string {
   const { majority, weighted, weighted_minus_majority } = largestOf(evaluation.n);
   const rows: [string, string][] = [
-    ['traces', `${evaluation.traces} of ${evaluation.questions} questions, with 95 % intervals over questions`],
-    ['majority vote', percent(majority)],
-    ['weighted vote', `${percent(weighted)}, beside the majority ${points(weighted_minus_majority)}`],
+    [
+      'traces',
+      `${evaluation.traces} of ${counted(evaluation.questions, 'question')}, with 95 % intervals over questions`,
+    ],
+    ['majority vote', share(majority)],
+    ['weighted vote', `${share(weighted)}, beside the majority ${difference(weighted_minus_majority)}`],
   ];
   if (simulation) {
     const { best, vote, questions } = simulation;
     rows.push(
-      ['early stopping', `saves ${percent(best.tokensSaved)} of the tokens: ${describePolicy(best.policy)}`],
-      ['', `the ${vote} vote changes by ${points(negative(best.loss))}`],
-      ['', `chosen on ${questions.choosing} questions, reported on the other ${questions.reporting}`],
+      ['early stopping', `saves ${share(best.tokensSaved)} of the tokens: ${describePolicy(best.policy)}`],
+      ['', `the ${vote} vote changes by ${difference(negative(best.loss))}`],
+      ['', `chosen on ${counted(questions.choosing, 'question')}, reported on the other ${questions.reporting}`],
     );
   }
-  rows.push(['page', `${outputFile}, with ${shownTraces} traces`]);
+  rows.push(['page', `${outputFile}, with ${counted(shownTraces, 'trace')}`]);
   return rows.map(([label, value]) => `${label.padEnd(14)} ${value}`).join('\n');
 }
 
-function percent({ value, ci95 }: Figure): string {
-  return value === null ? 'not defined' : `${(100 * value).toFixed(1)} %${interval(ci95)}`;
+function share(figure: Figure): string {
+  return figure.value === null ? 'not defined' : `${percent(figure.value)} ${interval(figure)}`.trimEnd();
 }
 
-function points({ value, ci95 }: Figure): string {
-  if (value === null) return 'not defined';
-  const text = plain(100 * value);
-  return `${value > 0 && text !== '0.0' ? '+' : ''}${text}${interval(ci95)}`;
-}
-
-function interval(ci95: Figure['ci95']): string {
-  return ci95 ? ` [${ci95.map((bound) => plain(100 * bound)).join(', ')}]` : '';
-}
-
-/** Rounded to nothing, a number has no sign. */
-function plain(value: number): string {
-  return value.toFixed(1).replace(/^-0\.0$/, '0.0');
-}
-
-function negative({ value, ci95 }: Figure): Figure {
-  return { value: value === null ? null : -value, ci95: ci95 && [-ci95[1], -ci95[0]] };
+function difference(figure: Figure): string {
+  return figure.value === null ? 'not defined' : `${signed(figure.value)} points ${interval(figure)}`.trimEnd();
 }

@@ -60,6 +60,19 @@ test('score --json names the file and the counts', () => {
   });
 });
 
+test('one step of one trace is named in the singular', async () => {
+  mkdirSync(join(folder, 'one'));
+  const sample = { questions: 1, tracesPerQuestion: 1, steps: 1, hiddenSize: 2, layers: [3] };
+  await writeShard(join(folder, 'one/a.safetensors'), sampleTraces(sample), sample);
+  const { stdout } = run('score', '--scorer', 'scorer', '--input-dir', 'one', '--output-file', 'one.jsonl');
+  expect(stdout).toMatch(/^1 step of 1 trace scored, /);
+});
+
+test('sizes that are no numbers are told how they look', () => {
+  const { stderr } = run('evaluate', '--scores', 'scores.jsonl', '--n', '1,x');
+  expect(stderr).toBe('error[BAD_OPTION]: it is numbers of traces, as 1,4,16, or all, --n, see --help\n');
+});
+
 test('killed in the middle, the same call goes on and writes the same bytes', async () => {
   const script = `
     import { scoreTraces } from ${JSON.stringify(LIBRARY)};

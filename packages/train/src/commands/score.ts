@@ -1,6 +1,10 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
+import { counted } from '../figure-text.js';
+import { overwriteFlag } from '../overwrite.js';
 import { CONFIDENCE_DEFAULTS } from '../scores/confidence.js';
 import { type ScoreResult, scoreOptionsSchema, scoreTraces } from '../scores/score-traces.js';
+
+const commandSchema = scoreOptionsSchema.extend({ overwrite: overwriteFlag });
 
 export const scoreCommand: Command = {
   name: 'score',
@@ -52,7 +56,7 @@ export const scoreCommand: Command = {
     ],
   ],
   async run(args, { signal, log, onProgress }) {
-    const options = parseOptions(scoreOptionsSchema, args);
+    const options = parseOptions(commandSchema, args);
     const result = await scoreTraces({ ...options, signal, onProgress, onWarning: log.warn });
     return { json: toJson(result), text: describe(result) };
   },
@@ -76,13 +80,14 @@ function toJson(result: ScoreResult): object {
 function describe(result: ScoreResult): string {
   const { traces, right, steps, tracesWithoutSteps, rejected, rejectsWithoutQuestion } = result;
   const lines = [
-    `${steps} steps of ${traces} traces scored, ${right} of them right; a trace's score is the ${result.aggregate} of its steps`,
+    `${counted(steps, 'step')} of ${counted(traces, 'trace')} scored, ${right} of them right; a trace's score is the ${result.aggregate} of its steps`,
     `output  ${result.outputFile}`,
   ];
-  if (tracesWithoutSteps > 0) lines.push(`${tracesWithoutSteps} traces have no step, and so no score`);
-  if (rejected > 0) lines.push(`${rejected} refused traces were added as wrong, without score`);
+  if (tracesWithoutSteps > 0)
+    lines.push(`${counted(tracesWithoutSteps, 'trace')} without a step, and so without a score`);
+  if (rejected > 0) lines.push(`added as wrong, without score: ${counted(rejected, 'refused trace')}`);
   if (rejectsWithoutQuestion > 0)
-    lines.push(`${rejectsWithoutQuestion} refused lines name no question and were left out`);
+    lines.push(`left out, as they name no question: ${counted(rejectsWithoutQuestion, 'refused line')}`);
   if (result.repeated) lines.push('this output had been made before; --overwrite makes it anew');
   return lines.join('\n');
 }

@@ -1,6 +1,7 @@
 import { type Command, parseOptions } from '@scorer/core/cli';
 import { z } from 'zod';
 import type { Figure } from '../evaluate/bootstrap.js';
+import { count, counted, decimals, percent } from '../figure-text.js';
 import { describePolicy, STOPPING_KINDS } from '../simulate/policy.js';
 import type { PolicyFigures } from '../simulate/policy-figures.js';
 import { type Setting, type Simulation, simulate, simulateSettingsSchema } from '../simulate/simulate.js';
@@ -74,28 +75,28 @@ function describe({ traces, unknownPrompts, questions, vote, maxLoss, rates, ...
   const header = ['policy', 'majority', 'weighted', 'loss', '', 'tokens saved', '', 'time saved', ''];
   const cells = rows.map(([kind, { policy, majority, weighted, loss, tokensSaved, secondsSaved }]) => [
     kind,
-    decimals(majority.value),
-    decimals(weighted.value),
-    ...withInterval(loss, decimals),
+    decimals(majority),
+    decimals(weighted),
+    ...withInterval(loss, (value) => decimals({ value })),
     ...withInterval(tokensSaved, percent),
     ...withInterval(secondsSaved, percent),
     describePolicy(policy),
   ]);
   const { tokens } = simulation.nothingStopped;
   const lines = [
-    `${traces} traces; chosen on ${questions.choosing} questions, figures of the other ${questions.reporting}, with 95 % intervals`,
-    `a question's traces generate ${Math.round(tokens.value ?? 0)} tokens together when nothing is stopped`,
+    `${counted(traces, 'trace')}; chosen on ${counted(questions.choosing, 'question')}, figures of the other ${questions.reporting}, with 95 % intervals`,
+    `a question's traces generate ${count(Math.round(tokens.value ?? 0))} tokens together when nothing is stopped`,
     '',
     ...table([[...header, 'setting'], ...cells]),
     '',
     `Of each kind the setting that spends the fewest tokens while the ${vote} vote loses no more than ${maxLoss}, by a`,
     'standard error, on the questions that it is chosen on. Stopped traces have no vote. fewer: sampling less, without a',
     'scorer.',
-    `Time is an estimate: ${rates.stream} tokens/s a trace, ${rates.batch} tokens/s all together.`,
+    `Time is an estimate: ${count(rates.stream)} tokens/s a trace, ${count(rates.batch)} tokens/s all together.`,
   ];
   if (unknownPrompts > 0) {
     lines.push(
-      `${unknownPrompts} traces do not tell their prompt tokens, which count as generated: the saving is understated`,
+      `prompt tokens that are not told, of ${counted(unknownPrompts, 'trace')}, count as generated: the saving is understated`,
     );
   }
   return lines.join('\n');
@@ -103,14 +104,6 @@ function describe({ traces, unknownPrompts, questions, vote, maxLoss, rates, ...
 
 function withInterval({ value, ci95 }: Figure, format: (value: number | null) => string): [string, string] {
   return [format(value), ci95 ? `[${format(ci95[0])}, ${format(ci95[1])}]` : ''];
-}
-
-function decimals(value: number | null): string {
-  return value === null ? '–' : value.toFixed(3).replace(/^-(0\.0+)$/, '$1');
-}
-
-function percent(value: number | null): string {
-  return value === null ? '–' : `${(100 * value).toFixed(1)} %`.replace(/^-(0\.0 %)$/, '$1');
 }
 
 /** Columns as wide as their widest cell; the first and the last are text, the others numbers. */

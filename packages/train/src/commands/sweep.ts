@@ -3,7 +3,7 @@ import { ScorerError } from '@scorer/core/errors';
 import { type SweepResult, sweepJson, sweepLayers } from '../sweep.js';
 import { describeEpoch } from './describe-run.js';
 import { CONFIG_FLAGS, TRAIN_FLAGS } from './train-flags.js';
-import { readSettings, settingsJson } from './train-settings.js';
+import { printedSettings, readSettings } from './train-settings.js';
 
 export const sweepCommand: Command = {
   name: 'sweep',
@@ -15,9 +15,8 @@ export const sweepCommand: Command = {
   },
   examples: [['$0 sweep --train-dir hs/ --config-name qwen3_4b_layers', 'all kept layers']],
   async run({ layers, ...args }, { signal, log, onProgress }) {
+    if (args.printConfig) return printedSettings(args);
     const settings = await readSettings(args);
-    if (args.printConfig)
-      return { json: settingsJson(settings), text: JSON.stringify(settingsJson(settings), null, 2) };
     const result = await sweepLayers({
       ...settings,
       layers: layers === undefined ? undefined : parseLayers(String(layers)),
@@ -33,7 +32,8 @@ export const sweepCommand: Command = {
 function parseLayers(text: string): number[] {
   const layers = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
   if (layers.every((layer) => Number.isSafeInteger(layer) && layer >= 0)) return layers;
-  throw new ScorerError({ code: 'BAD_OPTION', kind: 'usage', what: `${text} is no list of layers`, where: '--layers' });
+  const [what, hint] = [`${JSON.stringify(text)} is no list of layers`, 'give their numbers, as 12,24,36'];
+  throw new ScorerError({ code: 'BAD_OPTION', kind: 'usage', what, where: '--layers', hint });
 }
 
 function describeSweep({ layers, report }: SweepResult): string {

@@ -130,7 +130,7 @@ export const TRAIN_FLAGS: Command['options'] = {
   },
   overwrite: {
     type: 'boolean',
-    defaultDescription: String(DEFAULTS.overwrite),
+    defaultDescription: 'false',
     describe: 'Start over where a run of this name stands',
   },
   compat: { choices: ['original'], describe: 'Split by step and take all regions, as the original does' },

@@ -3,7 +3,7 @@ import { type CrossValidationResult, crossValidate, foldsJson } from '../cross-v
 import { trainWith } from '../train.js';
 import { describeEpoch, describeRun, runJson } from './describe-run.js';
 import { CONFIG_FLAGS, FEATURE_FLAGS, TRAIN_FLAGS } from './train-flags.js';
-import { readSettings, settingsJson } from './train-settings.js';
+import { printedSettings, readSettings } from './train-settings.js';
 
 export const trainCommand: Command = {
   name: 'train',
@@ -21,9 +21,8 @@ export const trainCommand: Command = {
     ['$0 --train-dir hs/ --config-name cv --folds 5', 'how far the figures vary with the split'],
   ],
   async run(args, { signal, log, onProgress }) {
+    if (args.printConfig) return printedSettings(args);
     const settings = await readSettings(args);
-    if (args.printConfig)
-      return { json: settingsJson(settings), text: JSON.stringify(settingsJson(settings), null, 2) };
     const hooks = {
       signal,
       onProgress,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { BatchRun, FeatureRows } from '../engine/engine.js';
 import { rowsOfSet, trainingBatches } from './batches.js';
 import { type FeatureSource, rowSlice, sharedRows } from './features.js';
-import { type MemoryPlan, planMemory } from './memory.js';
+import { planMemory } from './memory.js';
 import { shuffledOrder } from './order.js';
 import type { StepSet } from './split.js';
 
@@ -39,18 +39,20 @@ async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
 const rowsOf = (rows: FeatureRows): number[] => [...rows.data].filter((_, i) => i % 2 === 0);
 const orderOf = (runs: BatchRun[]): number[] => runs.flatMap(({ rows }) => rowsOf(rows));
 
+type RowsPlan = Parameters<typeof rowsOfSet>[2];
+
 /** Room for all rows; or for two windows of 104 of them, of the 200 that make a chunk. */
-const PLANS: Record<string, MemoryPlan> = {
-  'kept in memory': { isResident: true, windowRows: 400, runRows: 64, partRows: 8 },
-  'read in windows': { isResident: false, windowRows: 104, runRows: 64, partRows: 8 },
+const PLANS: Record<string, RowsPlan> = {
+  'kept in memory': { isResident: true, windowRows: 400, partRows: 8 },
+  'read in windows': { isResident: false, windowRows: 104, partRows: 8 },
 };
 
-function batchesOf(source: FeatureSource, set: StepSet, memory: MemoryPlan, seed = 0) {
+function batchesOf(source: FeatureSource, set: StepSet, memory: RowsPlan, { seed = 0, runRows = 64 } = {}) {
   const choice = { batchSize: 8, seed, rowBytes: source.rowBytes, chunkBytes: 1600 };
   return trainingBatches(rowsOfSet(source, set, memory), set, {
     order: shuffledOrder(set, choice),
     batchSize: 8,
-    memory,
+    runRows,
   });
 }
 
@@ -71,10 +73,19 @@ describe.each(Object.entries(PLANS))('training batches of rows that are %s', (_,
 
   test('come in an order that the seed and the epoch decide', async () => {
     const order = async (seed: number, epoch: number): Promise<number[]> =>
-      orderOf(await collect(batchesOf(countingSource(), set, memory, seed).epoch(epoch)));
+      orderOf(await collect(batchesOf(countingSource(), set, memory, { seed }).epoch(epoch)));
     expect(await order(0, 1)).toEqual(await order(0, 1));
     expect(await order(0, 2)).not.toEqual(await order(0, 1));
     expect(await order(1, 1)).not.toEqual(await order(0, 1));
+  });
+
+  // Windows end every 104 rows and chunks every 200.
+  test.each([8, 64, 400, 4096])('fill runs of %d rows, wherever the parts end that are read', async (runRows) => {
+    const runs = await collect(batchesOf(countingSource(), set, memory, { runRows }).epoch(1));
+    const whole = Math.floor(1008 / runRows);
+    const rest = [1008 % runRows, 2].filter((size) => size > 0);
+    expect(runs.map(({ rows }) => rows.count)).toEqual([...Array(whole).fill(runRows), ...rest]);
+    expect(orderOf(runs)).toEqual(orderOf(await collect(batchesOf(countingSource(), set, memory).epoch(1))));
   });
 
   test('are memory of their own, which the engine may take away', async () => {
@@ -100,8 +111,9 @@ test('the order of the rows does not depend on the memory that there is', async 
   const orders: number[][] = [];
   for (const windowRows of [8, 104, 10_000]) {
     for (const isResident of [true, false]) {
-      const memory = { isResident, windowRows, runRows: Math.min(64, windowRows), partRows: 8 };
-      orders.push(orderOf(await collect(batchesOf(countingSource(), set, memory).epoch(3))));
+      const memory = { isResident, windowRows, partRows: 8 };
+      const runRows = Math.min(64, windowRows);
+      orders.push(orderOf(await collect(batchesOf(countingSource(), set, memory, { runRows }).epoch(3))));
     }
   }
   for (const order of orders) expect(order).toEqual(orders[0]);
@@ -136,7 +148,7 @@ test('each group number is that of its row', async () => {
   const batches = trainingBatches(rowsOfSet(countingSource(), set, memory), set, {
     order,
     batchSize: 8,
-    memory,
+    runRows: 64,
     questions,
   });
   for (const { rows, groups } of await collect(batches.epoch(1))) {
@@ -161,6 +173,19 @@ describe('the memory for hidden states', () => {
       expect(Math.min(windowRows, runRows)).toBeGreaterThanOrEqual(128);
     },
   );
+
+  test('has room for two long runs beside the rows that are kept, and for two windows and a run of others', () => {
+    const longRunBytes = (memoryBytes: number, rows: number) => {
+      const { longRunRows } = planMemory({ ...data, memoryBytes, rows });
+      return longRunRows * data.rowBytes;
+    };
+    expect(longRunBytes(16e9, 1e6)).toBe(256 * 2 ** 20);
+    expect(longRunBytes(1e9, 50_000)).toBe(256 * 2 ** 20);
+    expect(2 * longRunBytes(1e9, 90_000) + 90_000 * data.rowBytes).toBeLessThanOrEqual(1e9);
+    expect(longRunBytes(1e9, 90_000)).toBeGreaterThan(1e8);
+    expect(longRunBytes(1e9, 1e9)).toBeLessThanOrEqual(1e9 / 16);
+    expect(longRunBytes(1e9, 1e9)).toBeGreaterThan(1e9 / 18);
+  });
 
   test('that takes less than a few batches is refused', () => {
     expect(() => planMemory({ ...data, memoryBytes: 5e6, rows: 1000 })).toThrow(

@@ -8,9 +8,10 @@ import type { StepSet } from './split.js';
 export interface SetRows {
   readonly count: number;
   readonly width: number;
+  readonly type: FeatureRows['type'];
   /** All rows in their own order, part by part, as often as one likes. A part is valid until the next one. */
   inOrder(): AsyncGenerator<FeatureRows>;
-  /** Rows at the positions that come, part by part. `copy` gives some of a part in memory of their own. */
+  /** Rows at the positions that come, part by part. A part is valid until the next one. */
   at(parts: Iterable<Uint32Array>): AsyncGenerator<PartOfRows>;
   /** Gives up the memory; the rows are read again when they are next asked for. */
   release(): void;
@@ -19,8 +20,8 @@ export interface SetRows {
 interface PartOfRows {
   /** Positions in the set. */
   readonly positions: Uint32Array;
-  /** The rows at positions[from … to]. */
-  copy(from: number, to: number): FeatureRows;
+  /** Copies the rows at positions[from … to] to `target`, which has room for just these. */
+  copy(from: number, to: number, target: FeatureRows): void;
 }
 
 /**
@@ -30,7 +31,7 @@ interface PartOfRows {
 export function rowsOfSet(
   source: FeatureSource,
   { rows }: StepSet,
-  memory: MemoryPlan,
+  memory: Pick<MemoryPlan, 'isResident' | 'windowRows' | 'partRows'>,
   spares: FeatureRows[] = [],
 ): SetRows {
   const { width } = source;
@@ -58,6 +59,7 @@ export function rowsOfSet(
   return {
     count: rows.length,
     width,
+    type: source.rowType,
     async *inOrder() {
       if (memory.isResident) {
         const resident = await all();
@@ -72,12 +74,15 @@ export function rowsOfSet(
       if (memory.isResident) {
         const resident = await all();
         for (const positions of parts) {
-          yield { positions, copy: (from, to) => gatherRows(resident, width, positions.subarray(from, to)) };
+          yield {
+            positions,
+            copy: (from, to, target) => gatherRows(resident, width, positions.subarray(from, to), target),
+          };
         }
         return;
       }
       for await (const { positions, rows: window } of windows(parts)) {
-        yield { positions, copy: (from, to) => ownCopy(rowSlice(window, width, from, to)) };
+        yield { positions, copy: (from, to, target) => target.data.set(rowSlice(window, width, from, to).data) };
       }
     },
     release() {
@@ -97,42 +102,76 @@ export interface TrainingBatches {
   readonly batchesPerEpoch: number;
 }
 
-/** @param questions [rows of the set]: handed on as the groups of a run, where the loss compares rows of a question */
+/**
+ * @param runRows rows of a run, whole batches; the last runs of an epoch are the whole batches that are left, and a short
+ * one
+ * @param questions [rows of the set]: handed on as the groups of a run, where the loss compares rows of a question
+ */
 export function trainingBatches(
   rows: SetRows,
   { targets }: StepSet,
   {
     order,
     batchSize,
-    memory,
+    runRows,
     questions,
-  }: { order: TrainingOrder; batchSize: number; memory: MemoryPlan; questions?: Uint32Array | undefined },
+  }: { order: TrainingOrder; batchSize: number; runRows: number; questions?: Uint32Array | undefined },
 ): TrainingBatches {
+  const { rowsPerEpoch } = order;
+  const inWholeBatches = rowsPerEpoch - (rowsPerEpoch % batchSize);
   return {
-    rowsPerEpoch: order.rowsPerEpoch,
-    // An order's parts are whole batches but for the last one.
-    batchesPerEpoch: Math.ceil(order.rowsPerEpoch / batchSize),
+    rowsPerEpoch,
+    batchesPerEpoch: Math.ceil(rowsPerEpoch / batchSize),
     async *epoch(epoch) {
+      let done = 0;
+      let open: OpenRun | undefined;
       for await (const part of rows.at(order.epoch(epoch))) {
-        const whole = part.positions.length - (part.positions.length % batchSize);
-        for (let from = 0; from < whole; from += memory.runRows) {
-          yield run(part, from, Math.min(from + memory.runRows, whole), batchSize);
+        for (let from = 0; from < part.positions.length; ) {
+          open ??= openRun(Math.min(runRows, (done < inWholeBatches ? inWholeBatches : rowsPerEpoch) - done));
+          from = open.take(part, from);
+          const run = open.whole();
+          if (!run) continue;
+          done += run.rows.count;
+          open = undefined;
+          yield run;
         }
-        const rest = part.positions.length - whole;
-        if (rest > 0) yield run(part, whole, part.positions.length, rest);
       }
     },
   };
 
-  function run(part: PartOfRows, from: number, to: number, size: number): BatchRun {
-    const positions = part.positions.subarray(from, to);
+  function openRun(count: number): OpenRun {
+    const positions = new Uint32Array(count);
+    const room = ownRows(rows.type, count, rows.width);
+    let filled = 0;
     return {
-      batchSize: size,
-      rows: part.copy(from, to),
+      take(part, from) {
+        const to = Math.min(from + count - filled, part.positions.length);
+        const end = filled + to - from;
+        positions.set(part.positions.subarray(from, to), filled);
+        part.copy(from, to, rowSlice(room, rows.width, filled, end));
+        filled = end;
+        return to;
+      },
+      whole: () => (filled < count ? undefined : runOf(positions, room)),
+    };
+  }
+
+  function runOf(positions: Uint32Array, ofRun: FeatureRows): BatchRun {
+    return {
+      batchSize: Math.min(batchSize, positions.length),
+      rows: ofRun,
       labels: Float32Array.from(positions, (position) => targets[position]!),
       ...(questions && { groups: Int32Array.from(positions, (position) => questions[position]!) }),
     };
   }
+}
+
+/** A run that is being filled from parts: where parts end does not show in it. */
+interface OpenRun {
+  /** Takes what it has room for of the part's rows from `from` on. Returns where the part goes on. */
+  take(part: PartOfRows, from: number): number;
+  /** The run, when its last row is in. */
+  whole(): BatchRun | undefined;
 }
 
 interface Window {
@@ -179,19 +218,17 @@ function ascending(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => i);
 }
 
-function ownCopy(rows: FeatureRows): FeatureRows {
-  return rows.type === 'float16' ? { ...rows, data: rows.data.slice() } : { ...rows, data: rows.data.slice() };
+/** Room for [count, width] that can go to an engine for good. */
+function ownRows(type: FeatureRows['type'], count: number, width: number): FeatureRows {
+  const size = count * width;
+  return type === 'float16'
+    ? { type, count, data: new Uint16Array(size) }
+    : { type, count, data: new Float32Array(size) };
 }
 
-function gatherRows(rows: FeatureRows, width: number, order: Uint32Array): FeatureRows {
-  const count = order.length;
-  const gathered: FeatureRows =
-    rows.type === 'float16'
-      ? { type: rows.type, count, data: new Uint16Array(count * width) }
-      : { type: rows.type, count, data: new Float32Array(count * width) };
-  for (let i = 0; i < count; i++) {
-    const from = order[i]! * width;
-    gathered.data.set(rows.data.subarray(from, from + width), i * width);
+function gatherRows(rows: FeatureRows, width: number, order: Uint32Array, target: FeatureRows): void {
+  for (const [i, position] of order.entries()) {
+    const from = position * width;
+    target.data.set(rows.data.subarray(from, from + width), i * width);
   }
-  return gathered;
 }

@@ -101,3 +101,10 @@ test.each<[FeatureChoice, string]>([
   const sample = await openSample();
   expect(() => featureSource(sample, choice)).toThrow(expect.objectContaining({ code, kind: 'usage' }));
 });
+
+test('certain_layer alone is told what it needs, and which layers there are', async () => {
+  const sample = await openSample();
+  expect(() => featureSource(sample, { feature: 'certain_layer' })).toThrow(
+    'it needs --layer, --feature certain_layer, the shards keep layers 0, 3, 5',
+  );
+});

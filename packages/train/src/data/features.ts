@@ -70,9 +70,12 @@ export function featureSource(dataset: ShardDataset, choice: FeatureChoice): Fea
 }
 
 function chooseLayers(kept: readonly number[], { feature, numLayers, layer }: FeatureChoice): readonly number[] {
-  requireMatch(numLayers === undefined || feature === 'layer_mean', '--num-layers', '--feature layer_mean');
-  requireMatch(layer === undefined || feature === 'certain_layer', '--layer', '--feature certain_layer');
-  requireMatch(layer !== undefined || feature !== 'certain_layer', '--feature certain_layer', '--layer');
+  if (numLayers !== undefined && feature !== 'layer_mean') {
+    throw badOption('--num-layers', 'it goes with --feature layer_mean only');
+  }
+  if (layer !== undefined && feature !== 'certain_layer') {
+    throw badOption('--layer', 'it goes with --feature certain_layer only');
+  }
   switch (feature) {
     case 'last':
       return kept.slice(-1);
@@ -82,14 +85,15 @@ function chooseLayers(kept: readonly number[], { feature, numLayers, layer }: Fe
       if (numLayers !== undefined && numLayers > kept.length) throw notKept(`${numLayers} layers`, kept);
       return kept.slice(-(numLayers ?? kept.length));
     case 'certain_layer':
-      if (!kept.includes(layer!)) throw notKept(`layer ${layer}`, kept);
-      return [layer!];
+      if (layer === undefined)
+        throw badOption('--feature certain_layer', 'it needs --layer', `the shards keep layers ${kept.join(', ')}`);
+      if (!kept.includes(layer)) throw notKept(`layer ${layer}`, kept);
+      return [layer];
   }
 }
 
-function requireMatch(holds: boolean, flag: string, needs: string): void {
-  if (holds) return;
-  throw new ScorerError({ code: 'BAD_OPTION', kind: 'usage', what: `it goes with ${needs} only`, where: flag });
+function badOption(where: string, what: string, hint?: string): ScorerError {
+  return new ScorerError({ code: 'BAD_OPTION', kind: 'usage', what, where, hint });
 }
 
 function notKept(what: string, kept: readonly number[]): ScorerError {

@@ -9,6 +9,8 @@ export interface MemoryPlan {
   readonly windowRows: number;
   /** Rows that the engine is given at a time, whole batches. */
   readonly runRows: number;
+  /** The same where a call of the engine costs much however little it takes. */
+  readonly longRunRows: number;
   /**
    * Rows that are scored together. Whatever memory there is, they are the same ones: the last digits of a row's score can
    * depend on the rows beside it.
@@ -24,6 +26,15 @@ const RUN_BYTES = 16 * 1024 ** 2;
 const MAX_BATCHES_PER_RUN = 64;
 
 /**
+ * The same where the whole state goes to the device and back with every call, as on CUDA. Chosen by arithmetic, not
+ * measured: parameters and Adam's sums for rows of 4,096 numbers are 25 MB, so 50 MB travel beside the rows, three times as
+ * many as 16 MiB of these. Beside 256 MiB they are a fifth; at 10 GB/s their 5 ms stand beside 27 ms for the rows and, in
+ * batches of 128 at about 80 kernels of 5 µs, 100 ms of computing.
+ */
+const LONG_RUN_BYTES = 256 * 1024 ** 2;
+const MAX_BATCHES_PER_LONG_RUN = 256;
+
+/**
  * Of rows that are read again and again, copies pile up on their way through threads and as garbage that is not
  * collected yet. Small windows and runs keep these few, and read as fast as large ones.
  */
@@ -37,10 +48,10 @@ const RUN_SHARE = 1 / 16;
 /**
  * Peak of a process that trains, however little it holds of hidden states: Node, ONNX Runtime, the threads that read, the
  * plots; and so many copies of the parameters (state, gradients, temporaries of Adam, what goes between threads).
- * Measured on a CPU for 0 to 10 MB of parameters: docs/training.md.
+ * Measured on a CPU for 0 to 10 MB of parameters by bench/train-memory.mjs: docs/training.md.
  */
-const PROCESS_BYTES = 300e6;
-const PARAMETER_COPIES = 34;
+const PROCESS_BYTES = 265e6;
+const PARAMETER_COPIES = 27;
 
 /** What a process takes beside its budget where the budget decides. */
 const BESIDE_BUDGET = 200e6;
@@ -78,12 +89,16 @@ export function planMemory({
     });
   }
   const isResident = rows * rowBytes <= memoryBytes * (1 - RUN_SHARE);
-  const runBytes = Math.min(isResident ? RUN_BYTES : STREAMED_RUN_BYTES, memoryBytes * RUN_SHARE);
-  const runBatches = Math.min(wholeBatches(runBytes), MAX_BATCHES_PER_RUN);
+  const runRows = (bytes: number, maxBatches: number): number =>
+    batchSize * Math.max(1, Math.min(wholeBatches(bytes), maxBatches));
+  const runShare = memoryBytes * RUN_SHARE;
+  // One long run is computed while the next one is put together: both have room in what is left beside the rows.
+  const leftForRun = isResident ? (memoryBytes - rows * rowBytes) / 2 : 0;
   return {
     isResident,
     windowRows: batchSize * Math.max(1, windowBatches),
-    runRows: batchSize * Math.max(1, runBatches),
+    runRows: runRows(Math.min(isResident ? RUN_BYTES : STREAMED_RUN_BYTES, runShare), MAX_BATCHES_PER_RUN),
+    longRunRows: runRows(Math.min(LONG_RUN_BYTES, Math.max(runShare, leftForRun)), MAX_BATCHES_PER_LONG_RUN),
     partRows: batchSize,
   };
 }

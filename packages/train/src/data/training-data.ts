@@ -212,13 +212,14 @@ function checkSides(
   settings: TrainSettings,
   labels: TraceLabels | undefined,
 ): void {
-  const where = settings.trainDir;
+  const { fold } = settings;
+  const where = fold ? `${settings.trainDir}, fold ${fold.number} of ${fold.of}` : settings.trainDir;
   if (train.steps === 0 || validation.steps === 0) {
     throw new ScorerError({
       code: 'VALIDATION_EMPTY',
-      what: `too few ${kind}s to set some apart for validation`,
+      what: `too few ${kind}s to set some apart for validation${train.steps === 0 ? ', and train on others' : ''}`,
       where,
-      hint: 'extract more, or split by trace or step',
+      hint: `${fold ? 'give fewer --folds, ' : ''}extract more, or give --split trace or step`,
     });
   }
   if (targets.every((target) => target === targets[0])) {

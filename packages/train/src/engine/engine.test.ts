@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type BatchRun, createEngine, type EngineOptions, initialState } from './engine.js';
+import { type BatchRun, createEngine, type EngineOptions, initialState, type TrainingState } from './engine.js';
 import { initialParameters } from './network.js';
 import { testAgainstTorch } from './torch-cases.test.support.js';
 
@@ -44,6 +44,29 @@ test('a batch without a pair of one question has the pairwise loss 0, and moves 
   expect(await engine.trainBatches(run)).toEqual(Float32Array.of(0));
   expect(await engine.state()).toEqual({ ...initialState(initial), step: 1 });
   await engine.close();
+});
+
+test('however many batches it takes in a call, an engine ends with the same bits', async () => {
+  const [batchSize, batches] = [16, 24];
+  const rows = Float32Array.from({ length: batches * batchSize * 24 }, (_, i) => Math.sin(i * i));
+  const labels = Float32Array.from({ length: batches * batchSize }, (_, i) => Number(Math.cos(3 * i) > 0));
+  const stateAfterRunsOf = async (batchesPerRun: number): Promise<TrainingState> => {
+    const options = { ...OPTIONS, dropout: 0.25 };
+    const engine = await createEngine('onnx', options, initialState(initialParameters(OPTIONS.network, 0)));
+    const count = batchSize * batchesPerRun;
+    for (let from = 0; from < labels.length; from += count) {
+      await engine.trainBatches({
+        batchSize,
+        rows: { type: 'float32', count, data: rows.slice(from * 24, (from + count) * 24) },
+        labels: labels.slice(from, from + count),
+      });
+    }
+    const state = await engine.state();
+    await engine.close();
+    return state;
+  };
+  const oneByOne = await stateAfterRunsOf(1);
+  for (const batchesPerRun of [3, 8, 24]) expect(await stateAfterRunsOf(batchesPerRun)).toEqual(oneByOne);
 });
 
 test('rows may come as float32', async () => {

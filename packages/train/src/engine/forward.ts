@@ -51,7 +51,7 @@ export async function openForward(runtime: Runtime, options: ForwardOptions): Pr
     async logits(rows) {
       const logits = new Float32Array(rows.count);
       for (let from = 0; from < rows.count; from += ROWS_PER_RUN) {
-        logits.set(await logitsOfRun(rowSlice(rows, network.inputSize, from, from + ROWS_PER_RUN)), from);
+        logits.set(await logitsOfRun(copyOfRows(rows, network.inputSize, from, from + ROWS_PER_RUN)), from);
       }
       return logits;
     },
@@ -69,7 +69,7 @@ function forwardGraph({ network, rowType }: ForwardOptions): Graph {
   return ops.graph;
 }
 
-function rowSlice(rows: FeatureRows, width: number, from: number, to: number): FeatureRows {
+function copyOfRows(rows: FeatureRows, width: number, from: number, to: number): FeatureRows {
   const count = Math.min(to, rows.count) - from;
   const [start, end] = [from * width, (from + count) * width];
   // Copied, because it goes to the session's thread for good.

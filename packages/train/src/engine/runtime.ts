@@ -17,6 +17,8 @@ export interface RuntimeOptions {
 export interface Runtime {
   /** @throws ScorerError `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`, `ENGINE_NOT_AVAILABLE` */
   open(graph: Graph, options: RuntimeOptions): Promise<GraphSession>;
+  /** `long` where what is carried from run to run goes to the device and back with each. */
+  runs(device: Device): 'short' | 'long';
   /** How many numbers of a large parameter Adam updates at a time. */
   adamBlock(device: Device): number;
 }
@@ -32,8 +34,14 @@ const CACHE_BLOCK = 128 * 1024;
 export const RUNTIMES: Record<EngineName, Runtime> = {
   onnx: {
     open: (graph, { device, threads }) => openSession(encodeGraph(graph), { device, threads }),
+    runs: (device) => (device === 'cpu' ? 'short' : 'long'),
     adamBlock: (device) => (device === 'cpu' ? CACHE_BLOCK : Number.POSITIVE_INFINITY),
   },
-  // Cutting the arrays into blocks costs TensorFlow.js more than the cache gives.
-  tfjs: { open: openTfjsSession, adamBlock: () => Number.POSITIVE_INFINITY },
+  tfjs: {
+    open: openTfjsSession,
+    // Its tensors stay where they are.
+    runs: () => 'short',
+    // Cutting the arrays into blocks costs TensorFlow.js more than the cache gives.
+    adamBlock: () => Number.POSITIVE_INFINITY,
+  },
 };

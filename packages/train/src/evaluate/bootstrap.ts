@@ -1,5 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { randomStream } from '@scorer/core/random';
+import { z } from 'zod';
+
+/** More of them change no digit that is shown, and the figures of all of them are kept: gigabytes. */
+const MAX_RESAMPLES = 100_000;
+export const resamplesSchema = z.number().int().positive().max(MAX_RESAMPLES);
 
 /** A figure and the interval that holds it with 95 % confidence; null where it is not defined. */
 export interface Figure {

@@ -1,3 +1,4 @@
+import { counted } from '../figure-text.js';
 import type { Figure } from './bootstrap.js';
 import { type ConfidenceFigures, inTitles } from './confidence.js';
 import type { Evaluation, RankFigures, VoteFigures } from './evaluate.js';
@@ -12,7 +13,7 @@ export function describeEvaluation(evaluation: Evaluation): string {
     without_score > 0 ? `${without_score} without a score` : '',
   ].filter(Boolean);
   const lines = [
-    `${questions} questions, ${traces} traces, ${percent(right / traces)} of them right${notes.map((note) => `, ${note}`).join('')}`,
+    `${counted(questions, 'question')}, ${counted(traces, 'trace')}, ${percent(right / traces)} of them right${notes.map((note) => `, ${note}`).join('')}`,
     `± half of the 95 % interval (${settings.resamples} resamples of the questions)`,
     '',
     ...table(
@@ -58,7 +59,7 @@ export function describeEvaluation(evaluation: Evaluation): string {
           name === 'mean' ? '' : interval(minus_mean),
         ]),
       ),
-      `chosen on ${aggregation.chosen_on} questions, reported on ${aggregation.reported_on} others`,
+      `chosen on ${counted(aggregation.chosen_on, 'question')}, reported on ${aggregation.reported_on} others`,
     );
   }
   if (confidence) lines.push('', ...describeConfidence(confidence));
@@ -107,7 +108,7 @@ function describeConfidence({ traces, scorer, measures }: ConfidenceFigures): st
       ]),
     ),
     '',
-    `${traces} traces have a confidence; score + …: the mean of the ranks of both`,
+    `${counted(traces, 'trace')} with a confidence; score + …: the mean of the ranks of both`,
   ];
 }
 
@@ -132,7 +133,7 @@ function describeProcessBench({ sources = {}, mean_f1, ...all }: ProcessBenchFig
     ),
     all.chosen_on === null
       ? threshold
-      : `${threshold}, chosen on ${all.chosen_on} questions, reported on ${all.reported_on} others`,
+      : `${threshold}, chosen on ${counted(all.chosen_on, 'question')}, reported on ${all.reported_on} others`,
   ];
 }
 

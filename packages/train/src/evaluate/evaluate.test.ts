@@ -90,3 +90,11 @@ test('the table shows each figure with half the width of its interval, and diffe
 test.each([{ n: [0] }, { n: [] }, { top: 0 }, { subsets: 1.5 }])('%j is refused', async (wrong) => {
   await expect(evaluate(scoreTable(traces), wrong)).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });
 });
+
+test.each([{ subsets: 1e8 }, { resamples: 1e12 }])(
+  '%j is refused: it would take hours or gigabytes',
+  async (option) => {
+    const table = scoreTable([sampleScoredTrace({ score: 0.1 })]);
+    await expect(evaluate(table, option)).rejects.toMatchObject({ code: 'BAD_OPTION', kind: 'usage' });
+  },
+);

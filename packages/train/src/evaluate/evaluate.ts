@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ScoreTable } from '../scores/score-table.js';
 import { type AggregationStudy, aggregationStudy } from './aggregation-study.js';
 import { baselineScores } from './baselines.js';
-import { bootstrap, type Figure, type WithFigures } from './bootstrap.js';
+import { bootstrap, type Figure, resamplesSchema, type WithFigures } from './bootstrap.js';
 import { calibration, type ReliabilityBin } from './calibration.js';
 import { type ConfidenceFigures, confidenceStudy } from './confidence.js';
 import { partialScores } from './partial-scores.js';
@@ -16,17 +16,20 @@ export const EVALUATE_DEFAULTS = { subsets: 200, resamples: 2000, seed: 0, top: 
 
 const count = z.number().int().positive();
 
+/** More of them change no digit that is shown, and take hours. */
+const MAX_SUBSETS = 100_000;
+
 /** Options of `evaluate`, named as the flags of the command. */
 export const evaluateOptionsSchema = z.object({
   /** How many traces of a question vote; where left out 1, 2, 4, … and all. */
   n: z
-    .array(z.union([count, z.literal('all')]))
+    .array(z.union([count, z.literal('all')], { error: 'it is numbers of traces, as 1,4,16, or all' }))
     .min(1)
     .optional(),
   /** Random subsets of N traces, for questions that have more. */
-  subsets: count.default(EVALUATE_DEFAULTS.subsets),
+  subsets: count.max(MAX_SUBSETS).default(EVALUATE_DEFAULTS.subsets),
   /** Of the bootstrap. */
-  resamples: count.default(EVALUATE_DEFAULTS.resamples),
+  resamples: resamplesSchema.default(EVALUATE_DEFAULTS.resamples),
   /** Of subsets, resamples and halves. */
   seed: z.number().int().nonnegative().default(EVALUATE_DEFAULTS.seed),
   /** Share of the votes that the filtered vote keeps. */

@@ -1,12 +1,13 @@
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
-import { fileExists, onFile, writeFileAtomic } from '@scorer/core/files';
+import { fileExists, makeFolder, onFile, writeFileAtomic } from '@scorer/core/files';
 import { planSafetensors } from '@scorer/core/safetensors';
 import { z } from 'zod';
 import { FILES } from '../checkpoint.js';
 import type { FeatureRows } from '../engine/engine.js';
 import { type NetworkShape, type Parameters, parameterShapes } from '../engine/network.js';
+import type { Overwrite } from '../overwrite.js';
 import { selectionScore } from '../selection.js';
 import { encodeOnnx } from './onnx-file.js';
 import { readWeights } from './read-weights.js';
@@ -22,7 +23,7 @@ export interface ExportScorerOptions {
   /** Type of the rows that an ONNX model takes; float32 by default. */
   rowType?: FeatureRows['type'];
   /** What to do with another file of this name; `refuse` by default. */
-  overwrite?: 'refuse' | 'replace';
+  overwrite?: Overwrite;
 }
 
 export interface ExportedScorer {
@@ -46,7 +47,7 @@ export async function exportScorer(options: ExportScorerOptions): Promise<Export
   const bytes = await encode();
   const status = await compare(outputFile, bytes, overwrite);
   if (status === 'written') {
-    await onFile(outputFile, () => mkdir(dirname(outputFile), { recursive: true }));
+    await makeFolder(dirname(outputFile));
     await writeFileAtomic(outputFile, bytes);
   }
   return { path: outputFile, bytes: bytes.length, status };
@@ -103,15 +104,13 @@ function parseMetrics(text: string, where: string): z.output<typeof metricsSchem
   try {
     return metricsSchema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new ScorerError({ code: 'SCORER_INVALID', what: 'it is not the metrics.json of a scorer', where, cause });
+    const what = 'it is not the metrics.json of a scorer';
+    const hint = 'train again, or name the scorer.safetensors itself';
+    throw new ScorerError({ code: 'SCORER_INVALID', what, where, hint, cause });
   }
 }
 
-async function compare(
-  path: string,
-  bytes: Uint8Array,
-  overwrite: 'refuse' | 'replace',
-): Promise<ExportedScorer['status']> {
+async function compare(path: string, bytes: Uint8Array, overwrite: Overwrite): Promise<ExportedScorer['status']> {
   if (overwrite === 'replace' || !(await fileExists(path))) return 'written';
   if (Buffer.compare(await onFile(path, () => readFile(path)), bytes) === 0) return 'kept';
   throw new ScorerError({

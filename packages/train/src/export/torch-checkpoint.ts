@@ -2,6 +2,7 @@ import { ScorerError } from '@scorer/core/errors';
 import { toFloat32 } from '@scorer/core/safetensors';
 import { encodeTorch, openTorch, type TorchInput, TorchTensor } from '@scorer/core/torch';
 import { type NetworkShape, type Parameters, parameterShapes } from '../engine/network.js';
+import { networkInFile } from '../weights-files.js';
 
 /** What a checkpoint of the original says beside the weights. */
 export interface CheckpointFacts {
@@ -42,7 +43,7 @@ export async function readCheckpoint(path: string): Promise<{ network: NetworkSh
       const value = state instanceof Map ? state.get(name) : undefined;
       return value instanceof TorchTensor ? value : undefined;
     };
-    const network = networkOf(tensor);
+    const network = networkInFile((name) => tensor(name)?.shape, path);
     const weights: Record<string, Float32Array> = {};
     for (const [name, shape] of Object.entries(parameterShapes(network))) {
       const found = tensor(name);
@@ -60,13 +61,4 @@ export async function readCheckpoint(path: string): Promise<{ network: NetworkSh
   } finally {
     await file.close();
   }
-}
-
-/** The network whose Linears a state dict holds: as many as there are from net.0 on. */
-function networkOf(tensor: (name: string) => TorchTensor | undefined): NetworkShape {
-  const shapes: (readonly number[])[] = [];
-  for (let found = tensor('net.0.weight'); found; found = tensor(`net.${2 * shapes.length}.weight`)) {
-    shapes.push(found.shape);
-  }
-  return { inputSize: shapes[0]?.[1] ?? 0, hiddenUnits: shapes.slice(0, -1).map(([outputs = 0]) => outputs) };
 }

@@ -3,7 +3,8 @@ import type { Figure } from '../evaluate/bootstrap.js';
 import { type ConfidenceFigures, inTitles, type MeasureFigures } from '../evaluate/confidence.js';
 import { largestSize } from '../evaluate/describe.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
-import { decimalInterval, decimals, interval, percent, signedDecimals, small } from './figure-text.js';
+import { decimalInterval, decimals, interval, percent, signedDecimals } from '../figure-text.js';
+import { small } from './small.js';
 
 /** The scorer beside how sure the model was of its own tokens, and both together. */
 export function confidenceSection({ auc }: Evaluation, { scorer, measures }: ConfidenceFigures): Html {

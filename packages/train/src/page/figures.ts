@@ -3,7 +3,8 @@ import type { LayoutAxis, PlotData } from 'plotly.js';
 import type { Figure as Estimate } from '../evaluate/bootstrap.js';
 import { inTitles } from '../evaluate/confidence.js';
 import type { Evaluation } from '../evaluate/evaluate.js';
-import { axis, type Figure, layoutWith, seriesColor, unitAxis } from '../plots/chart-style.js';
+import { axis, dashedLine, type Figure, layoutWith, seriesColor } from '../plots/chart-style.js';
+import { reliabilityDiagram } from '../plots/reliability-diagram.js';
 import { describePolicy, STOPPING_KINDS } from '../simulate/policy.js';
 import type { Setting, Simulation } from '../simulate/simulate.js';
 
@@ -143,15 +144,7 @@ export function aucByFraction({ auc_by_fraction: byFraction }: Evaluation, theme
   };
   return {
     data: [
-      {
-        type: 'scatter',
-        mode: 'lines',
-        x: [0, 1.1],
-        y: [0.5, 0.5],
-        line: { color: theme.muted, width: 1.5, dash: 'dash' },
-        hoverinfo: 'skip',
-        showlegend: false,
-      },
+      dashedLine('chance', { x: [0, 1.1], y: [0.5, 0.5] }, theme),
       line('within_question', 'within questions', 0),
       line('pooled', 'over all traces', 1),
     ],
@@ -208,47 +201,13 @@ function fractionAxis(theme: Theme, fractions: readonly string[]): Partial<Layou
   });
 }
 
-/** The smallest and the largest marker of the reliability diagram, in pixels. */
-const RELIABILITY_MARKER = { min: 6, max: 22 };
-
-/** Share of right traces against trace score; the area of a marker grows with the traces in its bin. */
+/** Share of right traces against trace score. */
 export function traceReliability({ calibration: { bins } }: Evaluation, theme: Theme): Figure {
-  const filled = bins.filter(({ traces }) => traces > 0);
-  const largest = Math.max(...filled.map(({ traces }) => traces), 1);
-  const size = (traces: number): number =>
-    Math.max(RELIABILITY_MARKER.max * Math.sqrt(traces / largest), RELIABILITY_MARKER.min);
-  return {
-    data: [
-      {
-        type: 'scatter',
-        mode: 'lines',
-        x: [0, 1],
-        y: [0, 1],
-        line: { color: theme.muted, width: 1.5, dash: 'dash' },
-        hoverinfo: 'skip',
-      },
-      {
-        type: 'scatter',
-        mode: 'lines+markers',
-        x: filled.map(({ mean_score }) => mean_score),
-        y: filled.map(({ accuracy }) => accuracy),
-        text: filled.map(({ traces }) => traces.toLocaleString('en-US')),
-        cliponaxis: false,
-        line: { color: seriesColor(theme, 0), width: 2 },
-        marker: {
-          size: filled.map(({ traces }) => size(traces)),
-          color: seriesColor(theme, 0),
-          line: { color: theme.background, width: 1.5 },
-          opacity: 1,
-        },
-        hovertemplate: 'mean score %{x:.3f}<br>right %{y:.1%}<br>%{text} traces<extra></extra>',
-      },
-    ],
-    layout: layoutWith(theme, {
-      xaxis: unitAxis(theme, 'trace score'),
-      yaxis: unitAxis(theme, 'share of right traces'),
-    }),
-  };
+  const filled = bins.flatMap(({ mean_score: score, accuracy: observed, traces }) =>
+    score === null || observed === null ? [] : [{ score, observed, count: traces }],
+  );
+  const titles = { unit: 'traces', scoreTitle: 'trace score', shareTitle: 'share of right traces' };
+  return reliabilityDiagram(filled, titles, theme);
 }
 
 function interval({ ci95 }: Estimate): string {

@@ -69,7 +69,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 async function page(options: Partial<Parameters<typeof report>[0]> = {}) {
   const usual = { scores: at('scores.jsonl'), outputFile: at('page.html'), inputDir: at('hs') };
-  const result = await report({ ...usual, resamples: 20, overwrite: true, ...options });
+  const result = await report({ ...usual, resamples: 20, overwrite: 'replace', ...options });
   const { document } = new JSDOM(readFileSync(at('page.html'), 'utf8')).window;
   const text = (selector: string): string => document.querySelector(selector)!.textContent;
   const blocks = [...document.querySelectorAll('script[data-traces]')].map(({ textContent }): TraceDetail[] =>
@@ -111,9 +111,9 @@ describe('report', () => {
 
   it('gives the same bytes for the same input, and overwrites no other file unless told to', async () => {
     await page();
-    const { result } = await page({ overwrite: false });
+    const { result } = await page({ overwrite: 'refuse' });
     expect(result.repeated).toBe(true);
-    await expect(page({ overwrite: false, maxTraces: 4 })).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
+    await expect(page({ overwrite: 'refuse', maxTraces: 4 })).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
   });
 
   it('carries a program that is one script, with nothing left to import', async () => {
@@ -169,11 +169,37 @@ describe('report', () => {
     );
   });
 
+  it('shows how well first wrong steps are found, in all and of each source, where steps have labels', async () => {
+    const labelled = traces.map((trace, i) => ({
+      ...trace,
+      shard: `${i % 8 < 4 ? 'gsm8k' : HOSTILE}_hiddenstates_0_24.safetensors`,
+      step_labels: trace.is_correct ? [1, 1] : [1, 0],
+      // A threshold between 0.4 and 0.55 finds all errors of the one source, and none finds the other's.
+      step_scores: trace.is_correct ? [0.55, 0.8] : i % 8 < 4 ? [0.6, 0.4] : [0.3, 0.35],
+    }));
+    writeFileSync(at('labelled.jsonl'), labelled.map((trace) => `${JSON.stringify(trace)}\n`).join(''));
+    const { document } = await page({ scores: at('labelled.jsonl'), inputDir: undefined });
+    const rows = [...document.querySelectorAll('[aria-labelledby="first-errors"] tbody tr')].map((row) =>
+      [...row.querySelectorAll('th, td')].map(({ textContent }) => textContent.replace(/ \[.*\]$/, '')),
+    );
+    expect(rows).toEqual([
+      ['gsm8k 8 traces, 6 wrong', '100.0 %', '100.0 %', '100.0 %'],
+      [`${HOSTILE} 4 traces, 3 wrong`, '0.0 %', '100.0 %', '0.0 %'],
+      ['All 12 traces, 9 wrong', '66.7 %', '100.0 %', '80.0 %'],
+      ['Mean of the sources', '–', '–', '50.0 %'],
+    ]);
+    expect((await page()).document.body.textContent).not.toContain('First wrong steps');
+  });
+
   it('does without early stopping where there is one question', async () => {
     writeFileSync(at('one.jsonl'), `${JSON.stringify(traces[5])}\n${JSON.stringify(traces[6])}\n`);
     const { result, document } = await page({ scores: at('one.jsonl') });
     expect(result.simulation).toBeUndefined();
     expect(document.body.textContent).toContain('too few');
+  });
+
+  it('never takes the place of the scores', async () => {
+    await expect(page({ outputFile: at('scores.jsonl') })).rejects.toMatchObject({ code: 'OUTPUT_IS_INPUT' });
   });
 
   it('refuses stdin, which can be read only once', async () => {

@@ -5,6 +5,7 @@ import { ScorerError } from '@scorer/core/errors';
 import { fileExists, onFile, writeFileAtomic } from '@scorer/core/files';
 import { z } from 'zod';
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js';
+import { overwriteSchema, refuseInput } from '../overwrite.js';
 import { readPlotlySource } from '../plots/png.js';
 import { loadScoreTable, type ScoreTable } from '../scores/score-table.js';
 import { type Simulation, simulateSettingsSchema, simulateTable } from '../simulate/simulate.js';
@@ -30,8 +31,8 @@ export const reportOptionsSchema = simulateSettingsSchema
     checkpoint: z.string().min(1).optional(),
     /** Most traces that the page shows one by one; the figures are of all. */
     maxTraces: z.number().int().positive().default(2000),
-    /** Writes the page also where another file stands. */
-    overwrite: z.boolean().default(false),
+    /** `replace` writes the page also where another file stands. */
+    overwrite: overwriteSchema,
   });
 
 export interface ReportHooks {
@@ -53,7 +54,7 @@ export interface Report {
 /**
  * Writes one page that needs nothing else and loads nothing: votes, early stopping, ranks and calibration of scored
  * traces, and the traces themselves with their steps coloured by score. Equal input gives equal bytes.
- * @throws ScorerError `BAD_OPTION` (usage), `OUTPUT_EXISTS`, `SCORES_OF_OTHER_SHARDS`, `SCORER_CONFIG_INVALID`,
+ * @throws ScorerError `BAD_OPTION` (usage), `OUTPUT_EXISTS`, `OUTPUT_IS_INPUT` (usage), `SCORES_OF_OTHER_SHARDS`, `SCORER_CONFIG_INVALID`,
  * `SPLIT_INVALID`, the codes of `loadScoreTable` and of `openShard`
  */
 export async function report(options: z.input<typeof reportOptionsSchema> & ReportHooks): Promise<Report> {
@@ -71,6 +72,7 @@ export async function reportOn(
     reportOptionsSchema,
     given,
   );
+  await refuseInput(outputFile, [scores]);
   const simulation = await simulateIfPossible(table, { ...settings, signal, onProgress });
   const origin = checkpoint === undefined ? undefined : await readCheckpointOrigin(checkpoint);
   const traces = await gatherTraces(scores, table, { inputDir, maxTraces, seed: settings.seed, origin, signal });
@@ -84,7 +86,7 @@ export async function reportOn(
     viewerScript: await readViewerScript(),
   });
   const repeated = await stands(outputFile, page);
-  if (!repeated && !overwrite && (await fileExists(outputFile))) throw outputExists(outputFile);
+  if (!repeated && overwrite === 'refuse' && (await fileExists(outputFile))) throw outputExists(outputFile);
   if (!repeated) await writeFileAtomic(outputFile, page);
   return { outputFile, evaluation, simulation, shownTraces: traces.traceCount, repeated };
 }

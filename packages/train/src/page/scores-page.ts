@@ -2,10 +2,6 @@ import { chartCard, type Html, html, renderPage, tile } from '@scorer/core/repor
 import type { Figure } from '../evaluate/bootstrap.js';
 import { largestSize } from '../evaluate/describe.js';
 import type { Evaluation, RankFigures, VoteFigures } from '../evaluate/evaluate.js';
-import { describePolicy } from '../simulate/policy.js';
-import type { PolicyFigures } from '../simulate/policy-figures.js';
-import type { Simulation } from '../simulate/simulate.js';
-import { confidenceSection } from './confidence-section.js';
 import {
   count,
   decimalInterval,
@@ -16,11 +12,16 @@ import {
   points,
   signed,
   signedDecimals,
-  small,
-} from './figure-text.js';
+} from '../figure-text.js';
+import { describePolicy } from '../simulate/policy.js';
+import type { PolicyFigures } from '../simulate/policy-figures.js';
+import type { Simulation } from '../simulate/simulate.js';
+import { confidenceSection } from './confidence-section.js';
 import { accuracyByN, accuracyByTokens, aucByFraction, aucByMeasure, traceReliability } from './figures.js';
+import { firstErrorsSection } from './first-errors-section.js';
 import type { GatheredTraces } from './gather-traces.js';
 import { SCORES_STYLE } from './scores-style.js';
+import { small } from './small.js';
 import { traceViewer } from './trace-viewer.js';
 import { VIEWER_STYLE } from './viewer-style.js';
 
@@ -73,6 +74,7 @@ ${chartCard('reliability', 'Reliability', `Expected calibration error ${decimals
 ${aggregationCard(evaluation)}
 </div>
 ${evaluation.confidence ? confidenceSection(evaluation, evaluation.confidence) : ''}
+${evaluation.process_bench ? firstErrorsSection(evaluation.process_bench) : ''}
 
 ${traceViewer(describeTraces(evaluation, traces))}`,
     figures: {

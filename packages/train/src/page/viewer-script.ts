@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 const COMPILED = new URL('../../dist/page/viewer/', import.meta.url);
 
 /** Modules of the viewer, each after those that it imports. */
-const MODULES = ['element', 'blocks', 'choose', 'list', 'trace-view', 'main'] as const;
+const MODULES = ['element', 'blocks', 'choose', 'list', 'trace-view', 'panes', 'main'] as const;
 
 /**
  * The program of the trace viewer as one script. Its modules rename nothing that they import and share no name at the

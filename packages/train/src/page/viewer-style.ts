@@ -55,6 +55,9 @@ kbd {
   display: grid; grid-template-columns: 30px 34px 34px; column-gap: 2px; padding: 6px 0; align-content: start;
   font-size: 12.5px; line-height: 1.75; font-variant-numeric: tabular-nums; text-align: right; color: var(--muted);
 }
+.column-titles { margin-top: 10px; }
+.column-titles .gutter { width: 106px; padding: 0; font-size: 11.5px; }
+.column-titles + .pieces { margin-top: 0; }
 .step-score { font-weight: 600; color: var(--ink); }
 .piece-text { padding: 6px 12px; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 6px; min-width: 0; }
 .piece.high .piece-text, .piece.low .piece-text, .loose .piece { background: color-mix(in srgb, var(--tint) var(--strength), transparent); }
@@ -75,7 +78,8 @@ kbd {
   .controls select { flex: 1 1 150px; }
   .pane { height: auto; max-height: 80vh; min-height: 0; }
   .piece { grid-template-columns: 1fr; }
-  .gutter { justify-content: start; padding: 4px 12px 0; line-height: 1.4; grid-template-columns: auto 34px 34px; column-gap: 8px; }
+  .gutter { justify-content: start; padding: 4px 12px 0; line-height: 1.4; grid-template-columns: minmax(30px, auto) 34px 34px; column-gap: 8px; }
+  .column-titles .gutter { width: auto; padding: 0 12px; }
   .gutter:empty { display: none; }
   .piece-text { padding-top: 2px; }
 }

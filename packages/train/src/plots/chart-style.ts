@@ -53,6 +53,24 @@ export function plainText(text: string, maxLength = MAX_LABEL_LENGTH): string {
 export const layoutWith: (theme: Theme, parts: Partial<Layout>) => Partial<Layout> = pageLayout;
 export const axis: (theme: Theme, parts: Partial<LayoutAxis>) => Partial<LayoutAxis> = pageAxis;
 
+/** What a curve is compared with. */
+export function dashedLine(
+  name: string,
+  { x, y }: { x: [number, number]; y: [number, number] },
+  theme: Theme,
+): Partial<PlotData> {
+  return {
+    type: 'scatter',
+    mode: 'lines',
+    name,
+    x,
+    y,
+    line: { color: theme.muted, width: 1.5, dash: 'dash' },
+    hoverinfo: 'skip',
+    showlegend: false,
+  };
+}
+
 export function unitAxis(theme: Theme, title: string): Partial<LayoutAxis> {
   return axis(theme, { title: { text: title, standoff: 12 }, range: [0, 1], dtick: 0.2, tickformat: '.1f' });
 }

@@ -74,12 +74,13 @@ export function scoreHistogram(scores: ArrayLike<number>, labels: ArrayLike<numb
   };
 }
 
-interface ReliabilityBin {
-  /** Mean score of the bin's steps. */
-  score: number;
-  /** Share of them that belong to right traces. */
-  observed: number;
-  count: number;
+/** What was scored between two scores. */
+export interface ReliabilityBin {
+  /** Mean of the scores. */
+  readonly score: number;
+  /** Share of what is right, or belongs to right traces. */
+  readonly observed: number;
+  readonly count: number;
 }
 
 export interface Reliability {

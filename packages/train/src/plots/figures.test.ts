@@ -4,9 +4,9 @@ import { plainText, withTitle } from './chart-style.js';
 import {
   lossCurves,
   metricsByEpoch,
-  reliabilityDiagram,
   rocFigure,
   scoreDistribution,
+  stepReliability,
   validationMetrics,
 } from './figures.js';
 import { sampleDetails, sampleRun } from './fixtures/sample-run.js';
@@ -89,7 +89,7 @@ describe('the charts of the report', () => {
   });
 
   it('compare ROC and reliability with the diagonal', () => {
-    for (const figure of [rocFigure(validation, LIGHT), reliabilityDiagram(validation, LIGHT)]) {
+    for (const figure of [rocFigure(validation, LIGHT), stepReliability(validation, LIGHT)]) {
       expect(figure.data[0]).toMatchObject({ x: [0, 1], y: [0, 1] });
       expect(figure.layout.xaxis?.range).toEqual([0, 1]);
     }

@@ -2,8 +2,18 @@ import type { Theme } from '@scorer/core/report';
 import type { AxisName, Layout, LayoutAxis, Legend, PlotData } from 'plotly.js';
 import type { Metrics } from '../metrics.js';
 import type { ReportDetails, RunCurves } from '../result.js';
-import { axis, epochAxis, type Figure, layoutWith, plainText, seriesColor, unitAxis } from './chart-style.js';
+import {
+  axis,
+  dashedLine,
+  epochAxis,
+  type Figure,
+  layoutWith,
+  plainText,
+  seriesColor,
+  unitAxis,
+} from './chart-style.js';
 import { reliability, rocCurve, scoreHistogram } from './curves.js';
+import { reliabilityDiagram } from './reliability-diagram.js';
 
 /** Shapes tell lines apart where colours don't. */
 const SYMBOLS = ['circle', 'square', 'diamond', 'triangle-up', 'cross'] as const;
@@ -197,7 +207,7 @@ export function rocFigure(validation: ScoredSteps, theme: Theme): Figure {
   const { falsePositiveRate, truePositiveRate } = rocCurve(validation.scores, validation.labels);
   return {
     data: [
-      diagonal('chance', theme),
+      dashedLine('chance', { x: [0, 1], y: [0, 1] }, theme),
       {
         type: 'scatter',
         mode: 'lines',
@@ -247,40 +257,10 @@ export function scoreDistribution(validation: ScoredSteps, theme: Theme): Figure
   };
 }
 
-/** The smallest and the largest marker of the reliability diagram, in pixels. */
-const RELIABILITY_MARKER = { min: 6, max: 22 };
-
-/** Share of right traces against score, in ten bins; the area of a marker grows with the steps in its bin. */
-export function reliabilityDiagram(validation: ScoredSteps, theme: Theme): Figure {
+/** Share of right traces' steps against score, in ten bins. */
+export function stepReliability(validation: ScoredSteps, theme: Theme): Figure {
   const { bins } = reliability(validation.scores, validation.labels);
-  const largest = Math.max(...bins.map(({ count }) => count), 1);
-  return {
-    data: [
-      diagonal('perfectly calibrated', theme),
-      {
-        type: 'scatter',
-        mode: 'lines+markers',
-        name: 'scorer',
-        x: bins.map(({ score }) => score),
-        y: bins.map(({ observed }) => observed),
-        text: bins.map(({ count }) => count.toLocaleString('en-US')),
-        line: { color: seriesColor(theme, 0), width: 2 },
-        marker: {
-          size: bins.map(({ count }) =>
-            Math.max(RELIABILITY_MARKER.max * Math.sqrt(count / largest), RELIABILITY_MARKER.min),
-          ),
-          color: seriesColor(theme, 0),
-          line: { color: theme.background, width: 1.5 },
-          opacity: 1,
-        },
-        hovertemplate: 'mean score %{x:.3f}<br>right %{y:.1%}<br>%{text} steps<extra></extra>',
-      },
-    ],
-    layout: layoutWith(theme, {
-      xaxis: unitAxis(theme, 'score'),
-      yaxis: unitAxis(theme, 'share in right traces'),
-    }),
-  };
+  return reliabilityDiagram(bins, { unit: 'steps', scoreTitle: 'score', shareTitle: 'share in right traces' }, theme);
 }
 
 /** With room below the lowest loss for its label, and as many decimals as tell neighbouring ticks apart. */
@@ -292,18 +272,6 @@ function lossAxis(theme: Theme, runs: readonly RunCurves[]): Partial<LayoutAxis>
   if (!(span > 0)) return base;
   const decimals = Math.min(Math.max(Math.ceil(-Math.log10(span / 6)), 0), 6);
   return { ...base, range: [low - 0.16 * span, low + 1.07 * span], tickformat: `.${decimals}f` };
-}
-
-function diagonal(name: string, theme: Theme): Partial<PlotData> {
-  return {
-    type: 'scatter',
-    mode: 'lines',
-    name,
-    x: [0, 1],
-    y: [0, 1],
-    line: { color: theme.muted, width: 1.5, dash: 'dash' },
-    hoverinfo: 'skip',
-  };
 }
 
 function epochsOf(values: readonly unknown[]): number[] {

@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onFile, writeFileAtomic } from '@scorer/core/files';
+import { makeFolder, writeFileAtomic } from '@scorer/core/files';
 import { LIGHT } from '@scorer/core/report';
 import type { ReportDetails, RunCurves } from '../result.js';
 import { withTitle } from './chart-style.js';
@@ -22,7 +21,7 @@ const VALIDATION_METRICS = { width: 1100, height: 520 };
 export async function writePlots(folder: string, runs: readonly RunCurves[], details: ReportDetails): Promise<void> {
   const [first] = runs;
   if (!first) throw new TypeError('there is no run to draw');
-  await onFile(folder, () => mkdir(folder, { recursive: true }));
+  await makeFolder(folder);
   const plotlySource = await readPlotlySource();
   await writeFileAtomic(join(folder, 'report.html'), renderReport(first, details, plotlySource));
 

@@ -1,10 +1,11 @@
 import { chartCard, type Html, html, renderPage, tile } from '@scorer/core/report';
 import type { ScorerConfig } from '@scorer/core/schema';
+import { count } from '../figure-text.js';
 import { comparison, unbeaten } from '../judgement.js';
 import { type Metrics, THRESHOLD } from '../metrics.js';
 import type { ReportDetails, RunCurves, SideCounts, SplitSummary } from '../result.js';
 import { reliability } from './curves.js';
-import { lossCurves, metricsByEpoch, reliabilityDiagram, rocFigure, scoreDistribution } from './figures.js';
+import { lossCurves, metricsByEpoch, rocFigure, scoreDistribution, stepReliability } from './figures.js';
 
 /**
  * One page that needs nothing else: metrics, charts, data and settings of a run.
@@ -55,7 +56,7 @@ ${comparisonSection(run, details)}
       metrics: (theme) => metricsByEpoch(run, theme),
       roc: (theme) => rocFigure(validation, theme),
       distribution: (theme) => scoreDistribution(validation, theme),
-      reliability: (theme) => reliabilityDiagram(validation, theme),
+      reliability: (theme) => stepReliability(validation, theme),
     },
     plotlySource,
   });
@@ -147,7 +148,10 @@ function splitTable({ train, validation }: SplitSummary): Html {
 }
 
 function splitNote({ tracesWithoutSteps }: ReportDetails): string {
-  const leftOut = tracesWithoutSteps > 0 ? ` Left out, for want of a step: ${count(tracesWithoutSteps)} traces.` : '';
+  const leftOut =
+    tracesWithoutSteps > 0
+      ? ` Left out, for want of a step: ${count(tracesWithoutSteps)} ${tracesWithoutSteps === 1 ? 'trace' : 'traces'}.`
+      : '';
   return `A step is right where its trace ends in a right answer.${leftOut}`;
 }
 
@@ -178,10 +182,6 @@ function epochTable({ lossCurve, perEpoch, best }: RunCurves): Html {
 
 function decimals(value: number): string {
   return value.toFixed(3);
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
 }
 
 function percent(part: number, whole: number): string {

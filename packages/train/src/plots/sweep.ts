@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onFile, writeFileAtomic } from '@scorer/core/files';
+import { makeFolder, writeFileAtomic } from '@scorer/core/files';
 import { chartCard, type Html, html, renderPage, type Theme } from '@scorer/core/report';
 import type { SweepResult } from '../sweep.js';
 import { axis, type Figure, layoutWith, seriesColor } from './chart-style.js';
@@ -14,7 +13,7 @@ type Sweep = Omit<SweepResult, 'report'>;
  * @returns its path
  */
 export async function writeSweepPlots(folder: string, sweep: Sweep): Promise<string> {
-  await onFile(folder, () => mkdir(folder, { recursive: true }));
+  await makeFolder(folder);
   const path = join(folder, 'sweep.html');
   await writeFileAtomic(path, renderSweep(sweep, await readPlotlySource()));
   return path;

@@ -26,8 +26,8 @@ export function collectConfidences() {
   return {
     add(confidence: TraceConfidence | undefined, stepCount: number): void {
       if (confidence) {
-        appendNothing(rows, traces * ROW_LENGTH);
-        appendNothing(stepGroups, steps);
+        rows.fillTo(traces * ROW_LENGTH, Number.NaN);
+        stepGroups.fillTo(steps, Number.NaN);
         const { by_fraction = {}, step_groups = [] } = confidence;
         const places = [confidence, ...PARTS.map((part) => by_fraction[part])];
         rows.append(places.flatMap((measures) => MEASURES.map((measure) => measures?.[measure] ?? Number.NaN)));
@@ -43,8 +43,8 @@ export function collectConfidences() {
      */
     columns(order: Uint32Array, reorderSteps: (values: Float64Array) => Float64Array): ConfidenceColumns | undefined {
       if (rows.length === 0) return undefined;
-      appendNothing(rows, traces * ROW_LENGTH);
-      appendNothing(stepGroups, steps);
+      rows.fillTo(traces * ROW_LENGTH, Number.NaN);
+      stepGroups.fillTo(steps, Number.NaN);
       const values = rows.view();
       const columnsOf = (place: (typeof PLACES)[number]): MeasureColumns => {
         const first = PLACES.indexOf(place) * MEASURES.length;
@@ -61,9 +61,4 @@ export function collectConfidences() {
       };
     },
   };
-}
-
-/** Fills up to a length. */
-function appendNothing(array: { readonly length: number; append(values: Float64Array): void }, length: number): void {
-  array.append(new Float64Array(length - array.length).fill(Number.NaN));
 }

@@ -1,7 +1,9 @@
 import { basename } from 'node:path';
-import { parseJson, readJsonl } from '@scorer/core/jsonl';
+import { ScorerError } from '@scorer/core/errors';
+import { readJsonl } from '@scorer/core/jsonl';
 import { traceSchema } from '@scorer/core/schema';
 import { z } from 'zod';
+import { parseOrUndefined } from '../parse-or-undefined.js';
 import type { ScoredTrace } from './scored-trace.js';
 
 /** A line of preprocessing's rejects file, as far as it is needed here. */
@@ -12,6 +14,7 @@ const questionSchema = traceSchema.pick({ question: true, ground_truth: true });
  * The traces that preprocessing refused, as scored traces without score: wrong, and not voting. A line that names no
  * question (no JSON, a missing field) belongs to no vote; it comes as undefined.
  * @param path `<basename>.rejects.jsonl`
+ * @throws ScorerError `REJECTS_INVALID`, the codes of `readJsonl`
  */
 export async function* readRejectedTraces(
   path: string,
@@ -20,13 +23,14 @@ export async function* readRejectedTraces(
   for await (const record of readJsonl(path, { signal })) {
     if (record.error) throw record.error;
     const reject = rejectSchema.safeParse(record.value);
-    const raw = reject.success ? questionSchema.safeParse(parseOrUndefined(reject.data.raw)) : undefined;
-    yield raw?.success
+    if (!reject.success) throw notAReject(`${path}:${record.line}`);
+    const { data: raw } = questionSchema.safeParse(parseOrUndefined(reject.data.raw));
+    yield raw
       ? {
           shard: basename(path),
-          trace_index: reject.data!.line - 1,
-          question: raw.data.question,
-          ground_truth: raw.data.ground_truth,
+          trace_index: reject.data.line - 1,
+          question: raw.question,
+          ground_truth: raw.ground_truth,
           extracted_answer: null,
           is_correct: false,
           tokens: 0,
@@ -38,10 +42,7 @@ export async function* readRejectedTraces(
   }
 }
 
-function parseOrUndefined(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
-  }
+function notAReject(where: string): ScorerError {
+  const hint = 'give <basename>.rejects.jsonl, which scorer-preprocess writes beside the step records';
+  return new ScorerError({ code: 'REJECTS_INVALID', what: 'it is no line of a rejects file', where, hint });
 }

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Regions } from '@scorer/core/schema';
 import { NO_STEP_LABEL, type Shard, TEXT_NAMES, type TextName } from '@scorer/core/shards';
+import { checkScores } from '../data/check-scores.js';
 import type { FeatureSource } from '../data/features.js';
 import type { FeatureRows } from '../engine/engine.js';
 import type { Scorer } from '../scorer.js';
@@ -38,6 +39,7 @@ const REASONING = 1;
  * The wanted traces of a shard with their scores, in its order, span by span.
  * @param firstRow number of the shard's first row in the folder
  * @param skip of the wanted traces, so many are passed over
+ * @throws ScorerError `SCORE_NOT_FINITE`
  */
 export async function* scoreShard(
   shard: Shard,
@@ -58,7 +60,9 @@ export async function* scoreShard(
     const isScored = (step: number): boolean => scoring.regions === 'all' || allRegions[step] === REASONING;
     const steps = traces.map((trace) => stepsOf(shard, trace).filter(isScored));
     const offsets = offsetsOf(steps.map(({ length }) => length));
-    const scores = await scoreRows(Uint32Array.from(steps.flat(), (step) => firstRow + step));
+    const rows = Uint32Array.from(steps.flat(), (step) => firstRow + step);
+    const scores = await scoreRows(rows);
+    checkScores(scores, rows, { shards: [shard], rowOffsets: [firstRow, firstRow + shard.stepCount] });
     const stepPositions = steps.map((own) => own.map((step) => allPositions[step]!));
     const confidences = await readConfidences(shard, { traces, stepPositions }, scoring.windows);
     const texts = await readTexts(shard, first, end);

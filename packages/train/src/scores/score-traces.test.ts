@@ -61,6 +61,19 @@ function readTraces(path: string): ScoredTrace[] {
 }
 
 describe('score', () => {
+  test('refuses a hidden state that gives no score, by its trace and step, and leaves nothing', async () => {
+    mkdirSync(at('nan'));
+    const traces = [...TRACES, trace('d', [1, 2]), trace('e', [1, Number.NaN])];
+    await writeShard(at('nan/a.safetensors'), TRACES, SHAPE);
+    await writeShard(at('nan/b.safetensors'), traces, SHAPE);
+    await expect(score({ inputDir: at('nan'), outputFile: at('nan/scores.jsonl') })).rejects.toMatchObject({
+      code: 'SCORE_NOT_FINITE',
+      message: expect.stringContaining('step 2 of trace 6'),
+      where: at('nan/b.safetensors'),
+    });
+    expect(readdirSync(at('nan')).sort()).toEqual(['a.safetensors', 'b.safetensors']);
+  });
+
   test('writes a line for each trace, in the order of the shards, with the probability of each step', async () => {
     const { result, traces, warnings } = await score();
     expect(warnings).toEqual([]);
@@ -217,8 +230,16 @@ describe('an output', () => {
         what: expect.stringContaining(what),
       });
     }
-    expect((await score({ aggregate: 'last', outputFile, overwrite: true })).result.repeated).toBe(false);
+    expect((await score({ aggregate: 'last', outputFile, overwrite: 'replace' })).result.repeated).toBe(false);
     expect((await score({ aggregate: 'last', outputFile })).result.repeated).toBe(true);
+  });
+
+  test('that is read itself is refused, whether it may be replaced or not', async () => {
+    for (const outputFile of [at('hs/a.safetensors'), at('scorer/scorer.safetensors')]) {
+      const bytes = readFileSync(outputFile);
+      await expect(score({ outputFile, overwrite: 'replace' })).rejects.toMatchObject({ code: 'OUTPUT_IS_INPUT' });
+      expect(readFileSync(outputFile)).toEqual(bytes);
+    }
   });
 
   test('of someone else is refused', async () => {
@@ -226,7 +247,7 @@ describe('an output', () => {
     writeFileSync(outputFile, 'mine\n');
     await expect(score({ outputFile })).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
     expect(readFileSync(outputFile, 'utf8')).toBe('mine\n');
-    expect((await score({ outputFile, overwrite: true })).traces).toHaveLength(5);
+    expect((await score({ outputFile, overwrite: 'replace' })).traces).toHaveLength(5);
   });
 
   test('that was stopped goes on after its last whole line, with the same bytes', async () => {

@@ -9,6 +9,8 @@ import { openShardDataset, type Shard, type ShardDataset } from '@scorer/core/sh
 import { z } from 'zod';
 import { FILES } from '../checkpoint.js';
 import { dataFingerprint } from '../data/training-data.js';
+import { threadsSchema } from '../options.js';
+import { overwriteSchema, refuseInput } from '../overwrite.js';
 import { loadScorer, type Scorer } from '../scorer.js';
 import { aggregationNameSchema, parseAggregation } from './aggregate.js';
 import { CONFIDENCE_DEFAULTS, type ConfidenceWindows } from './confidence.js';
@@ -43,9 +45,9 @@ export const scoreOptionsSchema = z.object({
   rejects: z.array(z.string().min(1)).default([]),
   device: deviceWishSchema.default('auto'),
   /** CPU threads; the runtime's own choice where left out. */
-  threads: z.number().int().positive().optional(),
-  /** Makes an output anew that stands already. */
-  overwrite: z.boolean().default(false),
+  threads: threadsSchema.optional(),
+  /** `replace` makes an output anew that stands already. */
+  overwrite: overwriteSchema,
 });
 
 type ScoreSettings = z.output<typeof scoreOptionsSchema> & { device: Device };
@@ -86,8 +88,8 @@ export interface ScoreResult extends ScoreCounts {
  * Scores every step of a folder of shards, and writes one line a trace (docs/evaluation.md). Memory does not grow with
  * the folder. A run that was stopped goes on after its last whole line, with the same bytes as one that was not.
  * @throws ScorerError the codes of `loadScorer` and `openShardDataset`, `MODEL_MISMATCH`, `LAYER_NOT_KEPT`,
- * `SCORER_DOES_NOT_FIT`, `OUTPUT_EXISTS`, `OUTPUT_LOCKED` (retryable), `BAD_OPTION` (usage), `ONNXRUNTIME_MISSING`,
- * `CUDA_UNAVAILABLE`
+ * `SCORER_DOES_NOT_FIT`, `SCORE_NOT_FINITE`, `OUTPUT_EXISTS`, `OUTPUT_IS_INPUT` (usage), `OUTPUT_LOCKED` (retryable),
+ * `BAD_OPTION` (usage), `ONNXRUNTIME_MISSING`, `CUDA_UNAVAILABLE`
  */
 export async function scoreTraces(options: ScoreOptions): Promise<ScoreResult> {
   const settings = parseOptions(scoreOptionsSchema, options);
@@ -112,6 +114,8 @@ async function scoreDataset(
   hooks: ScoreHooks,
 ): Promise<ScoreResult> {
   const { only } = settings;
+  const inputs = [settings.scorer, join(settings.scorer, FILES.scorer), ...settings.rejects];
+  await refuseInput(settings.outputFile, [...inputs, ...dataset.shards.map(({ path }) => path)]);
   const heldOut = only === undefined ? undefined : await readHeldOut(only, settings.scorer, dataset);
   const scoring: Scoring = {
     scorer,

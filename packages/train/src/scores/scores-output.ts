@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { ScorerError } from '@scorer/core/errors';
@@ -6,6 +6,7 @@ import {
   type FileLock,
   fileExists,
   lockFile,
+  makeFolder,
   onFile,
   removeStaleTemporaries,
   syncFolder,
@@ -14,6 +15,8 @@ import {
 } from '@scorer/core/files';
 import { formatJsonLine, readLines } from '@scorer/core/jsonl';
 import { z } from 'zod';
+import type { Overwrite } from '../overwrite.js';
+import { parseOrUndefined } from '../parse-or-undefined.js';
 import { type ScoredTrace, scoredTraceSchema } from './scored-trace.js';
 
 /** All that decides the bytes of a scores file: what it is made from, and how. */
@@ -51,12 +54,12 @@ type JobRecord = z.output<typeof recordSchema>;
 
 /**
  * Opens a scores file for a job.
- * @param overwrite makes it anew where one stands
+ * @param overwrite `replace` makes it anew where one stands
  * @throws ScorerError `OUTPUT_LOCKED` (retryable), `OUTPUT_EXISTS` where a file stands that this job did not make
  */
 export async function openScoresOutput<Result>(
   path: string,
-  { job: given, resultSchema, overwrite }: { job: ScoreJob; resultSchema: z.ZodType<Result>; overwrite: boolean },
+  { job: given, resultSchema, overwrite }: { job: ScoreJob; resultSchema: z.ZodType<Result>; overwrite: Overwrite },
 ): Promise<ScoresOutput<Result>> {
   const job = JSON.parse(JSON.stringify(given)) as ScoreJob;
   const [recordPath, partial] = ['score.json', 'partial'].map((end) =>
@@ -68,14 +71,14 @@ export async function openScoresOutput<Result>(
       `${JSON.stringify({ format: 'scorer.scores', version: 1, job, ...outcome }, null, 1)}\n`,
     );
 
-  await onFile(path, () => mkdir(dirname(path), { recursive: true }));
+  await makeFolder(dirname(path));
   const lock = await takeLock(path);
   let file: FileHandle | undefined;
   let end = 0;
   try {
     await removeStaleTemporaries(dirname(path));
     const record = await readRecord(recordPath!);
-    const finished = overwrite ? undefined : await finishedResult(path, { record, job, resultSchema });
+    const finished = overwrite === 'replace' ? undefined : await finishedResult(path, { record, job, resultSchema });
     if (finished === undefined) {
       const isOurs = record !== undefined && differingPart(record.job, job) === undefined;
       if (!isOurs) await rm(partial!, { force: true });
@@ -174,12 +177,4 @@ async function readRecord(path: string): Promise<JobRecord | undefined> {
 
 function readTrace(bytes: Uint8Array): ScoredTrace | undefined {
   return scoredTraceSchema.safeParse(parseOrUndefined(Buffer.from(bytes).toString())).data;
-}
-
-function parseOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

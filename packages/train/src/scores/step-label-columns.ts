@@ -1,4 +1,4 @@
-import { type GrowingArray, growingArray } from './growing-array.js';
+import { growingArray } from './growing-array.js';
 import type { ScoredTrace } from './scored-trace.js';
 
 /** How right the steps of a table's traces are, N traces with S steps in all. */
@@ -22,8 +22,8 @@ export function collectStepLabels() {
   return {
     add({ shard, step_scores, step_labels }: ScoredTrace): void {
       if (step_labels) {
-        appendNone(values, steps, Number.NaN);
-        appendNone(sourceOf, traces, NO_SOURCE);
+        values.fillTo(steps, Number.NaN);
+        sourceOf.fillTo(traces, NO_SOURCE);
         values.append(step_labels.map((label) => label ?? Number.NaN));
         const name = shard.replace(/_hiddenstates_\d+_\d+\.safetensors$/, '');
         const source = sources.get(name) ?? sources.size;
@@ -40,8 +40,8 @@ export function collectStepLabels() {
      */
     columns(order: Uint32Array, reorderSteps: (values: Float64Array) => Float64Array): StepLabelColumns | undefined {
       if (sources.size === 0) return undefined;
-      appendNone(values, steps, Number.NaN);
-      appendNone(sourceOf, traces, NO_SOURCE);
+      values.fillTo(steps, Number.NaN);
+      sourceOf.fillTo(traces, NO_SOURCE);
       const ofTraces = sourceOf.view();
       return {
         values: reorderSteps(values.view()),
@@ -53,8 +53,3 @@ export function collectStepLabels() {
 }
 
 const NO_SOURCE = -1;
-
-/** Fills up to a length with what stands for nothing. */
-function appendNone(array: Pick<GrowingArray<Float64Array>, 'length' | 'append'>, length: number, none: number): void {
-  array.append(new Float64Array(length - array.length).fill(none));
-}

@@ -1,3 +1,5 @@
+import { count } from '../figure-text.js';
+
 /**
  * A rule that stops traces while they are generated. All traces of a question start together and grow by one token a
  * tick; scores are known at step ends. A trace is ranked by its running mean, the mean of its step scores so far: the
@@ -55,8 +57,4 @@ export function describePolicy(policy: Policy): string {
 
 function decimal(value: number): string {
   return value.toPrecision(3);
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
 }

@@ -3,6 +3,7 @@ import { type OnProgress, parseOptions } from '@scorer/core/cli';
 import { ScorerError } from '@scorer/core/errors';
 import { permutation, randomStream } from '@scorer/core/random';
 import { z } from 'zod';
+import { resamplesSchema } from '../evaluate/bootstrap.js';
 import { loadScoreTable, type ScoreTable } from '../scores/score-table.js';
 import type { Rates } from './clock.js';
 import { policyGrid } from './grid.js';
@@ -27,7 +28,7 @@ export const simulateSettingsSchema = z.object({
   /** Of the halves, of the bootstrap and of the order in which fewer traces are drawn. */
   seed: z.number().int().nonnegative().default(0),
   /** Bootstrap resamples of the questions. */
-  resamples: z.number().int().positive().default(1000),
+  resamples: resamplesSchema.default(1000),
   /** Tokens a second of a trace that runs alone. */
   streamRate: rate.default(50),
   /** Most tokens a second of all traces together. */

@@ -21,21 +21,20 @@ export function traceView(summary: TraceSummary, { scores, pieces }: TraceDetail
     if (step !== null) tint(item, scores[step]!, overview.scale);
     return item;
   });
-  const isCut = pieces.some(([, step]) => step !== null);
+  const isLoose = pieces.length > 0 && scores.length > 0 && pieces.every(([, step]) => step === null);
   const notes = [
     ...(pieces.length === 0
       ? [scores.length === 0 ? 'This trace has no score, and no text in this page.' : NO_TEXT]
       : []),
-    ...(pieces.length > 0 && scores.length > 0 && !isCut
-      ? [`The text could not be cut into its ${scores.length} steps; their scores follow it.`]
-      : []),
+    ...(isLoose ? [`The text could not be cut into its ${scores.length} steps; their scores follow it.`] : []),
   ].map((note) => element('p', { class: 'note' }, [note]));
+  const titles = scores.length > 0 ? [columnTitles()] : [];
+  const list = element('ol', { class: 'pieces' }, steps);
   return [
     heading(summary),
     ...(scores.length > 0 ? [sparkline(scores, means)] : []),
     ...notes,
-    element('ol', { class: 'pieces' }, steps),
-    ...(pieces.length > 0 && !isCut ? [looseScores(scores, means, overview)] : []),
+    ...(isLoose ? [list, ...titles, looseScores(scores, means, overview)] : [...titles, list]),
   ];
 }
 
@@ -50,6 +49,16 @@ function heading({ right, answer, score, tokens, source }: TraceSummary): HTMLEl
     element('span', { class: 'trace-figures' }, [figures.join(' · ')]),
     element('span', { class: 'trace-source' }, [source]),
   ]);
+}
+
+/** Above the columns that `stepFigures` fills. */
+function columnTitles(): HTMLElement {
+  const titles = [
+    element('span', {}, ['step']),
+    element('span', {}, ['score']),
+    element('span', { title: 'running mean of the scores' }, ['mean']),
+  ];
+  return element('div', { class: 'column-titles' }, [element('span', { class: 'gutter' }, titles)]);
 }
 
 function stepFigures(step: number, score: number, mean: number): Node[] {
@@ -114,7 +123,7 @@ function withoutBlankEnd(text: string): string {
   return text.replace(/\s+$/, '');
 }
 
-/** `.62`, as the column has no room for more. */
+/** `0.62`: the column has room for no more, the tooltip has three decimals. */
 function decimals(value: number): string {
   return value.toFixed(2);
 }

@@ -1,9 +1,6 @@
-import { type Html, html } from '@scorer/core/report';
-import type { Figure } from '../evaluate/bootstrap.js';
+import type { Figure } from './evaluate/bootstrap.js';
 
-export function small(text: string): Html {
-  return html`<span class="interval">${text}</span>`;
-}
+/** Figures as people read them: numbers have a true minus sign, in JSON they stay numbers. */
 
 export function percent(value: number | null, digits = 1): string {
   return value === null ? '–' : `${plain((100 * value).toFixed(digits))} %`;
@@ -28,8 +25,8 @@ export function negative({ value, ci95 }: Figure): Figure {
   return { value: value === null ? null : -value, ci95: ci95 && [-ci95[1], -ci95[0]] };
 }
 
-export function decimals({ value }: Figure): string {
-  return value === null ? '–' : value.toFixed(3);
+export function decimals({ value }: Pick<Figure, 'value'>): string {
+  return value === null ? '–' : plain(value.toFixed(3));
 }
 
 export function signedDecimals({ value }: Figure): string {
@@ -49,4 +46,9 @@ function plain(text: string): string {
 
 export function count(value: number): string {
   return value.toLocaleString('en-US');
+}
+
+/** `1 trace`, `2 traces` */
+export function counted(value: number, noun: string): string {
+  return `${value} ${noun}${value === 1 ? '' : 's'}`;
 }
