@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 
@@ -30,4 +30,28 @@ test('docs/api.md names every error code of the core package', () => {
   expect(codes.size).toBeGreaterThan(40);
   const missing = [...codes].filter((code) => !api.includes(code) && !api.includes(code.replace(/^[A-Z]+_/, '`')));
   expect(missing).toEqual([]);
+});
+
+const pages = [
+  'README.md',
+  ...['docs', 'packages', 'apps'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.md') && !path.includes('node_modules') && !path.includes('/out/'))
+      .map((path) => join(folder, path)),
+  ),
+];
+
+/** The anchors that GitHub gives to the headings of a page. */
+function anchorsOf(page: string): string[] {
+  const headings = [...readFileSync(page, 'utf8').matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase());
+  return headings.map((title) => title.replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'));
+}
+
+test.each(pages)('the links of %s lead to files and headings that are there', (page) => {
+  const links = [...readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]*))?\)/g)];
+  const broken = links.filter(([, path, anchor]) => {
+    const target = path ? join(ROOT, dirname(page), path) : join(ROOT, page);
+    return !existsSync(target) || (anchor && !anchorsOf(target).includes(anchor));
+  });
+  expect(broken.map(([link]) => link)).toEqual([]);
 });

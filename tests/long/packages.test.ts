@@ -120,12 +120,49 @@ test('where the download of onnxruntime-node fails, one line says how to mend it
   expect(JSON.parse(stdout)).toMatchObject({ traces: 5 });
 });
 
-/** An empty folder with the package and core's installed from their tarballs. */
-function install(name: string, { path, scripts }: { path: string; scripts: 'run' | 'ignore' }): string {
-  const app = mkdtempSync(join(work, `${name}-`));
+test('every entry point and the README have types, strictly checked, as Node and as bundlers resolve them', () => {
+  const names = ['preprocess', 'hidden-states', 'train'];
+  const app = install(names, { path: '', scripts: 'ignore' });
+  const entryPoints = ['core', ...names].flatMap((name) => {
+    const { exports } = JSON.parse(readFileSync(join(app, 'node_modules/@scorer', name, 'package.json'), 'utf8'));
+    const subpaths = Object.keys(exports).filter((key) => !key.endsWith('.json'));
+    return subpaths.map((subpath) => `@scorer/${name}${subpath.slice(1)}`);
+  });
+  expect(entryPoints.length).toBeGreaterThan(15);
+  writeFileSync(join(app, 'all.mts'), entryPoints.map((name, i) => `export * as m${i} from '${name}';\n`).join(''));
+  const snippets = readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/```js (\S+)\n([\s\S]*?)```/g);
+  for (const [, name, code] of snippets) writeFileSync(join(app, `readme-${name}.mts`), code!);
+
+  const compilerOptions = {
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    // The declarations of the packages are what is tested.
+    skipLibCheck: false,
+    noEmit: true,
+    target: 'es2022',
+    // The DOM is for onnxruntime-common's declarations.
+    lib: ['es2023', 'esnext.disposable', 'dom'],
+    typeRoots: [join(ROOT, 'node_modules/@types')],
+    types: ['node'],
+  };
+  for (const [moduleResolution, module] of [
+    ['nodenext', 'nodenext'],
+    ['bundler', 'esnext'],
+  ]) {
+    const config = { compilerOptions: { ...compilerOptions, module, moduleResolution }, include: ['*.mts'] };
+    writeFileSync(join(app, 'tsconfig.json'), JSON.stringify(config));
+    must(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', app]);
+  }
+});
+
+/** An empty folder with the packages and core's installed from their tarballs. */
+function install(names: string | string[], { path, scripts }: { path: string; scripts: 'run' | 'ignore' }): string {
+  const app = mkdtempSync(join(work, 'app-'));
   writeFileSync(join(app, 'package.json'), '{"private": true}');
   const flags = scripts === 'ignore' ? ['--ignore-scripts'] : [];
-  must('npm', ['install', '--no-audit', '--no-fund', ...flags, tarballs.core!, tarballs[name]!], { cwd: app, path });
+  const files = ['core', names].flat().map((name) => tarballs[name]!);
+  must('npm', ['install', '--no-audit', '--no-fund', ...flags, ...files], { cwd: app, path });
   return app;
 }
 
