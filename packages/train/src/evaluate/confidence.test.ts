@@ -125,6 +125,6 @@ describe('evaluate', () => {
     const stepsAlone = confident.map((trace) => ({ ...trace, confidence: { steps: trace.step_scores } }));
     const evaluation = await evaluate(scoreTable(stepsAlone), { n: ['all'], resamples: 2 });
     expect(evaluation.confidence).toMatchObject({ traces: 0, measures: {} });
-    expect(describeEvaluation(evaluation)).toContain('0 traces have a confidence');
+    expect(describeEvaluation(evaluation)).toContain('0 traces with a confidence');
   });
 });
