@@ -43,6 +43,8 @@ export async function openSession(model: Uint8Array, options: SessionOptions): P
     workerData: setup,
     // Flags of the caller's process, such as --input-type, are not for the worker's file.
     execArgv: [],
+    // Its JavaScript makes little but garbage that dies at once; V8 would keep up to 48 MB for it.
+    resourceLimits: { maxYoungGenerationSizeMb: 2 },
   });
   const replies = replyQueue(worker);
 

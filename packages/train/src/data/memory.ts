@@ -38,7 +38,7 @@ const MAX_BATCHES_PER_LONG_RUN = 256;
  * Of rows that are read again and again, copies pile up on their way through threads and as garbage that is not
  * collected yet. Small windows and runs keep these few, and read as fast as large ones.
  */
-const WINDOW_BYTES = 16 * 1024 ** 2;
+const WINDOW_BYTES = 8 * 1024 ** 2;
 const STREAMED_RUN_BYTES = 4 * 1024 ** 2;
 
 /** Windows and runs take no more than these shares of the memory, the two windows together twice the first. */
