@@ -44,3 +44,15 @@ export async function readSmallFile(
     await handle.close();
   }
 }
+
+/** As `readSmallFile`, or undefined where there is no such file. */
+export async function readSmallFileIfPresent(
+  ...[path, maxBytes, tooLarge]: Parameters<typeof readSmallFile>
+): Promise<Buffer | undefined> {
+  try {
+    return await readSmallFile(path, maxBytes, tooLarge);
+  } catch (error) {
+    if (error instanceof ScorerError && ['FILE_NOT_FOUND', 'NOT_A_FOLDER'].includes(error.code)) return undefined;
+    throw error;
+  }
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { ScorerError } from '../errors/index.js';
-import { readSmallFile } from '../files/index.js';
+import { readSmallFileIfPresent } from '../files/index.js';
 
 /** The largest tokenizer.json of a public model is 35 MB; past this it is some other file, and parsing would fill the memory. */
 const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
@@ -140,15 +140,10 @@ function defaultTemplate(template: z.output<typeof chatTemplate> | null | undefi
   return template?.find(({ name }) => name === 'default')?.template;
 }
 
-async function readIfPresent(path: string, maxBytes: number): Promise<Buffer | undefined> {
-  try {
-    return await readSmallFile(path, maxBytes, (size) =>
-      invalid(path, `${size} bytes, more than the ${maxBytes} that such a file can have`),
-    );
-  } catch (error) {
-    if (error instanceof ScorerError && ['FILE_NOT_FOUND', 'NOT_A_FOLDER'].includes(error.code)) return undefined;
-    throw error;
-  }
+function readIfPresent(path: string, maxBytes: number): Promise<Buffer | undefined> {
+  return readSmallFileIfPresent(path, maxBytes, (size) =>
+    invalid(path, `${size} bytes, more than the ${maxBytes} that such a file can have`),
+  );
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, text: string, path: string): z.output<Schema> {

@@ -32,7 +32,7 @@ export async function exportOnnx(model: DecoderModel, options: ExportOptions): P
   const { outputFile, weights } = options;
   const folder = dirname(outputFile);
   if (weights === 'reference') {
-    await requireSameFolder(model, folder);
+    await requireSameFolder(model.weights.folder, folder);
     await writeFileAtomic(outputFile, buildDecoderGraph(model, options));
     return [outputFile];
   }
@@ -55,14 +55,15 @@ export async function exportOnnx(model: DecoderModel, options: ExportOptions): P
   return [...copies, outputFile];
 }
 
-async function requireSameFolder({ weights }: DecoderModel, folder: string): Promise<void> {
+/** @throws ScorerError `WEIGHTS_ELSEWHERE` (usage) where a file in `folder` could not refer to weights in `weightsFolder` */
+export async function requireSameFolder(weightsFolder: string, folder: string): Promise<void> {
   const real = await realpath(folder).catch(() => undefined);
-  if (real === (await realpath(weights.folder))) return;
+  if (real === (await realpath(weightsFolder))) return;
   throw new ScorerError({
     code: 'WEIGHTS_ELSEWHERE',
     kind: 'usage',
     what: 'an .onnx file can refer to weights in its own folder only',
     where: folder,
-    hint: `write it to ${weights.folder}, or copy the weights beside it with --self-contained`,
+    hint: `write it to ${weightsFolder}, or copy the weights beside it with --self-contained`,
   });
 }

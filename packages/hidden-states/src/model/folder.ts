@@ -1,5 +1,5 @@
 import { ScorerError } from '@scorer/core/errors';
-import { readSmallFile } from '@scorer/core/files';
+import { readSmallFileIfPresent } from '@scorer/core/files';
 
 /** A config.json takes some kilobytes, with the names of a million classes some megabytes. */
 const MAX_TEXT_BYTES = 2 ** 26;
@@ -9,12 +9,8 @@ const MAX_TEXT_BYTES = 2 ** 26;
  * @throws ScorerError `CONFIG_INVALID` for a size that no such file has, and the codes of core's `openFile`
  */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return String(await readSmallFile(path, MAX_TEXT_BYTES, (size) => tooLarge(size, path)));
-  } catch (error) {
-    if (error instanceof ScorerError && ['FILE_NOT_FOUND', 'NOT_A_FOLDER'].includes(error.code)) return undefined;
-    throw error;
-  }
+  const bytes = await readSmallFileIfPresent(path, MAX_TEXT_BYTES, (size) => tooLarge(size, path));
+  return bytes?.toString();
 }
 
 function tooLarge(size: number, where: string): ScorerError {

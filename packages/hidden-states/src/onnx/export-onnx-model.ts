@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { ScorerError } from '@scorer/core/errors';
 import { createAtomicFile, fileError, makeFolder, writeFileAtomic } from '@scorer/core/files';
 import { type ExternalBytes, type OnnxInitializer, referTo } from '@scorer/core/onnx';
-import type { ExportOptions } from '../graph/export-onnx.js';
+import { type ExportOptions, requireSameFolder } from '../graph/export-onnx.js';
 import { adaptGraph } from './adapted-graph.js';
 import type { OnnxDecoderModel } from './load-onnx-model.js';
 
@@ -27,7 +27,7 @@ export async function exportOnnxModel(
   const folder = dirname(outputFile);
   await requireOtherFile(model, outputFile);
   if (weights === 'reference') {
-    await requireSameFolder(model, folder);
+    await requireSameFolder(model.graph.folder, folder);
     await writeFileAtomic(outputFile, adapted.bytes);
     return [outputFile];
   }
@@ -92,17 +92,6 @@ async function requireOtherFile({ graph }: OnnxDecoderModel, outputFile: string)
     what: 'the output would replace a file of the model',
     where: outputFile,
     hint: 'choose another --output-file',
-  });
-}
-
-async function requireSameFolder({ graph }: OnnxDecoderModel, folder: string): Promise<void> {
-  if ((await realpath(folder).catch(() => undefined)) === (await realpath(graph.folder))) return;
-  throw new ScorerError({
-    code: 'WEIGHTS_ELSEWHERE',
-    kind: 'usage',
-    what: 'an .onnx file can refer to weights in its own folder only',
-    where: folder,
-    hint: `write it to ${graph.folder}, or copy the weights beside it with --self-contained`,
   });
 }
 

@@ -227,8 +227,8 @@ function ownRows(type: FeatureRows['type'], count: number, width: number): Featu
 }
 
 function gatherRows(rows: FeatureRows, width: number, order: Uint32Array, target: FeatureRows): void {
-  for (const [i, position] of order.entries()) {
-    const from = position * width;
+  for (let i = 0; i < order.length; i++) {
+    const from = order[i]! * width;
     target.data.set(rows.data.subarray(from, from + width), i * width);
   }
 }
